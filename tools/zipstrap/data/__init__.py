@@ -1,0 +1,1 @@
+"""What varies between versions, profiles and components, as JSON beside its loaders."""

@@ -1,0 +1,1 @@
+"""Witnesses gather what a boot did; checks judge it."""

@@ -1,0 +1,118 @@
+"""Run a worker script inside a target interpreter: a job file goes in, an answer file comes out.
+
+Every worker takes two arguments, the path of a job file and the path where its answer goes. The answer is a
+file because a target may print to stdout and stderr whatever it likes. A worker is believed only if its exit
+status is 0 *and* its answer carries the worker's name and :data:`SCHEMA`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from .errors import InterpreterError
+
+__all__ = [
+    "SCHEMA",
+    "WORKER_FLAGS",
+    "clean_environment",
+    "run_worker",
+    "worker_command",
+    "worker_script",
+    "worker_source",
+]
+
+#: The version of the protocol between host and workers; both sides state it.
+SCHEMA = 1
+
+#: No environment, no user site, no script folder on sys.path; no site; nothing written beside the sources.
+WORKER_FLAGS = ("-I", "-S", "-B")
+
+_MOVES_THE_START = ("__PYVENV_LAUNCHER__",)
+
+
+def clean_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return *environ* without the variables that change how an interpreter starts.
+
+    ``-I`` makes an interpreter ignore ``PYTHON*``, but not ``PYTHONEXECUTABLE`` and ``__PYVENV_LAUNCHER__``,
+    which move the prefix even so (3.11+, measured).
+    """
+    source = os.environ if environ is None else environ
+    return {
+        name: value
+        for name, value in source.items()
+        if not name.startswith("PYTHON") and name not in _MOVES_THE_START
+    }
+
+
+def worker_source(name: str) -> str:
+    """Return the text of the worker *name*."""
+    return resources.files("zipstrap._in_target").joinpath(f"{name}.py").read_text(encoding="utf-8")
+
+
+@contextlib.contextmanager
+def worker_script(name: str) -> Iterator[Path]:
+    """Give the worker *name* as a file, also when zipstrap itself lies in an archive."""
+    with resources.as_file(resources.files("zipstrap._in_target").joinpath(f"{name}.py")) as path:
+        yield path
+
+
+def worker_command(executable: Path, script: Path, job: Path, answer: Path) -> list[str]:
+    """Return the command line that runs *script* in the target."""
+    return [str(executable), *WORKER_FLAGS, str(script), str(job), str(answer)]
+
+
+def run_worker(executable: Path, name: str, job: object, *, timeout: float = 120.0) -> dict[str, Any]:
+    """Run the worker *name* in *executable* with *job* (JSON) and return its answer.
+
+    *timeout* is in seconds. Raises :class:`InterpreterError` if the interpreter cannot be run, fails, or
+    does not answer as the protocol says.
+    """
+    with tempfile.TemporaryDirectory(prefix="zipstrap-") as folder, worker_script(name) as script:
+        job_file, answer_file = Path(folder, "job.json"), Path(folder, "answer.json")
+        job_file.write_text(json.dumps(job), encoding="utf-8")
+        try:
+            done = subprocess.run(
+                worker_command(executable, script, job_file, answer_file),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=clean_environment(),
+                cwd=folder,
+                timeout=timeout,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise InterpreterError(
+                f"the interpreter cannot be run ({error})",
+                file=executable,
+                cure="name an executable CPython 3.8 to 3.15",
+            ) from error
+        try:
+            answer = json.loads(answer_file.read_bytes())
+        except (OSError, ValueError):
+            answer = None
+        if (
+            done.returncode
+            or not isinstance(answer, dict)
+            or (answer.get("worker"), answer.get("schema")) != (name, SCHEMA)
+        ):
+            raise InterpreterError(
+                f"{name} gave no answer in this interpreter (exit status {done.returncode}): "
+                f"{last_line(done.stderr)}",
+                file=executable,
+                cure="check that this interpreter runs and can import its own standard library",
+            )
+        return answer
+
+
+def last_line(output: bytes) -> str:
+    """Return the last line of *output* that is not empty, or a word for silence."""
+    lines = [line for line in output.decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it printed nothing"
