@@ -21,8 +21,12 @@ from .errors import InterpreterError
 
 __all__ = [
     "SCHEMA",
+    "UNSUPPORTED_STATUS",
     "WORKER_FLAGS",
+    "cannot_run",
     "clean_environment",
+    "last_line",
+    "read_answer",
     "run_worker",
     "worker_command",
     "worker_script",
@@ -31,6 +35,9 @@ __all__ = [
 
 #: The version of the protocol between host and workers; both sides state it.
 SCHEMA = 1
+
+#: The exit status of a worker in an interpreter that it does not know; its answer then says "unsupported".
+UNSUPPORTED_STATUS = 64
 
 #: No environment, no user site, no script folder on sys.path; no site; nothing written beside the sources.
 WORKER_FLAGS = ("-I", "-S", "-B")
@@ -72,8 +79,8 @@ def worker_command(executable: Path, script: Path, job: Path, answer: Path) -> l
 def run_worker(executable: Path, name: str, job: object, *, timeout: float = 120.0) -> dict[str, Any]:
     """Run the worker *name* in *executable* with *job* (JSON) and return its answer.
 
-    *timeout* is in seconds. Raises :class:`InterpreterError` if the interpreter cannot be run, fails, or
-    does not answer as the protocol says.
+    *timeout* is in seconds. Raises :class:`InterpreterError` if the interpreter cannot be run, is not one
+    that the worker supports, fails, or does not answer as the protocol says.
     """
     with tempfile.TemporaryDirectory(prefix="zipstrap-") as folder, worker_script(name) as script:
         job_file, answer_file = Path(folder, "job.json"), Path(folder, "answer.json")
@@ -89,27 +96,48 @@ def run_worker(executable: Path, name: str, job: object, *, timeout: float = 120
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise InterpreterError(
-                f"the interpreter cannot be run ({error})",
-                file=executable,
-                cure="name an executable CPython 3.8 to 3.15",
-            ) from error
-        try:
-            answer = json.loads(answer_file.read_bytes())
-        except (OSError, ValueError):
-            answer = None
-        if (
-            done.returncode
-            or not isinstance(answer, dict)
-            or (answer.get("worker"), answer.get("schema")) != (name, SCHEMA)
-        ):
-            raise InterpreterError(
-                f"{name} gave no answer in this interpreter (exit status {done.returncode}): "
-                f"{last_line(done.stderr)}",
-                file=executable,
-                cure="check that this interpreter runs and can import its own standard library",
-            )
-        return answer
+            raise cannot_run(executable, error) from error
+        return read_answer(executable, name, answer_file, done.returncode, done.stderr)
+
+
+def cannot_run(executable: Path, error: Exception) -> InterpreterError:
+    """Return the error for an *executable* that did not start, or did not end."""
+    return InterpreterError(
+        f"the interpreter cannot be run ({error})",
+        file=executable,
+        cure="name an executable CPython 3.8 to 3.15",
+    )
+
+
+def read_answer(
+    executable: Path, name: str, answer_file: Path, returncode: int, stderr: bytes
+) -> dict[str, Any]:
+    """Return what the worker *name* answered, after it ended with *returncode* and printed *stderr*.
+
+    Raises :class:`InterpreterError` if the worker does not support this interpreter, failed, or did not
+    answer as the protocol says.
+    """
+    try:
+        answer = json.loads(answer_file.read_bytes())
+    except (OSError, ValueError):
+        answer = None
+    marked = isinstance(answer, dict) and "unsupported" in answer
+    if marked and returncode == UNSUPPORTED_STATUS:
+        raise InterpreterError(
+            f"this is {answer['unsupported']}", file=executable, cure="name a CPython 3.8 to 3.15"
+        )
+    if (
+        returncode
+        or marked
+        or not isinstance(answer, dict)
+        or (answer.get("worker"), answer.get("schema")) != (name, SCHEMA)
+    ):
+        raise InterpreterError(
+            f"{name} gave no answer in this interpreter (exit status {returncode}): {last_line(stderr)}",
+            file=executable,
+            cure="check that this interpreter runs and can import its own standard library",
+        )
+    return answer
 
 
 def last_line(output: bytes) -> str:

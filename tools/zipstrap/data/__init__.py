@@ -1,1 +1,153 @@
 """What varies between versions, profiles and components, as JSON beside its loaders."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+__all__ = [
+    "CheckData",
+    "Component",
+    "ProfileData",
+    "SplitRule",
+    "boot_modules",
+    "checks",
+    "components",
+    "extension_halves",
+    "matches",
+    "profiles",
+    "split_rules",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A named part of the library."""
+
+    name: str
+    about: str
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRule:
+    """Paths that lie on disk beside the archive, why, and for which feature versions."""
+
+    paths: tuple[str, ...]
+    reason: str
+    since: tuple[int, int]
+    until: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileData:
+    """A selection of components and modules."""
+
+    name: str
+    about: str
+    without: frozenset[str]
+    halves: bool
+    whole: tuple[str, ...]
+    #: None takes every module; otherwise only these and what they import
+    start: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckData:
+    """A check of verify: its stable code, what it asserts, why it fails and what to do then."""
+
+    code: str
+    name: str
+    severity: str
+    title: str
+    cause: str
+    cure: str
+    #: codes whose findings are consequences of this one
+    masks: frozenset[str]
+
+
+def matches(path: str, patterns: Iterable[str]) -> bool:
+    """Tell whether *path* matches one of *patterns*: ``*`` stops at a slash, ``**`` does not."""
+    return any(_compiled(pattern).fullmatch(path) for pattern in patterns)
+
+
+@functools.cache
+def components() -> tuple[Component, ...]:
+    """Return the components in the order in which they are tried."""
+    return tuple(
+        Component(item["name"], item["about"], tuple(item["patterns"]))
+        for item in _load("components")["components"]
+    )
+
+
+@functools.cache
+def extension_halves() -> Mapping[str, tuple[str, ...]]:
+    """Return extension module → patterns of its Python halves."""
+    return {name: tuple(patterns) for name, patterns in _load("halves")["halves"].items()}
+
+
+@functools.cache
+def split_rules() -> tuple[SplitRule, ...]:
+    """Return the rules that put parts of the library on disk."""
+    return tuple(
+        SplitRule(
+            tuple(item["paths"]),
+            item["reason"],
+            _feature(item.get("since", "3.0")),
+            _feature(item.get("until", "3.99")),
+        )
+        for item in _load("split")["rules"]
+    )
+
+
+@functools.cache
+def profiles() -> Mapping[str, ProfileData]:
+    """Return the profiles by name."""
+    return {
+        name: ProfileData(
+            name,
+            item["about"],
+            frozenset(item["without"]),
+            item["halves"],
+            tuple(item.get("whole", ())),
+            tuple(item["start"]) if "start" in item else None,
+        )
+        for name, item in _load("profiles")["profiles"].items()
+    }
+
+
+@functools.cache
+def boot_modules() -> tuple[str, ...]:
+    """Return patterns of the modules that a start may read from the archive."""
+    return tuple(_load("boot")["modules"])
+
+
+@functools.cache
+def checks() -> Mapping[str, CheckData]:
+    """Return the checks by code, in order."""
+    return {
+        item["code"]: CheckData(**{**item, "masks": frozenset(item["masks"])})
+        for item in _load("checks")["checks"]
+    }
+
+
+def _load(name: str) -> Any:
+    return json.loads(resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _feature(text: str) -> tuple[int, int]:
+    major, minor = text.split(".")
+    return int(major), int(minor)
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = [
+        {"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*)", pattern)
+    ]
+    return re.compile("".join(parts))

@@ -1,0 +1,822 @@
+"""The library's archive: a deterministic ZIP writer and a strict reader.
+
+Both are our own. :mod:`zipfile` puts the clock and the order of the calls into what it writes, and accepts
+archives that :mod:`zipimport` reads otherwise. The format is PKWARE's APPNOTE 6.3, without its zip64 part:
+zipimport reads that only since 3.13 (``Lib/zipimport.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+import struct
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from io import FileIO
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
+
+from .errors import ArchiveError, FileError, Problem, UnsupportedError, UsageError
+
+__all__ = [
+    "DEFLATED",
+    "EARLIEST_TIME",
+    "LATEST_TIME",
+    "STORED",
+    "ZSTANDARD",
+    "Archive",
+    "BadArchive",
+    "Member",
+    "MemberInfo",
+    "MemberRecord",
+    "Rejection",
+    "archive_time",
+    "read_archive",
+    "write_archive",
+]
+
+#: Compression methods, APPNOTE 4.4.5.
+STORED = 0
+DEFLATED = 8
+ZSTANDARD = 93
+
+#: What a DOS date can say, in seconds since 1970, UTC: 1980-01-01 00:00:00 to 2107-12-31 23:59:58.
+EARLIEST_TIME = 315532800
+LATEST_TIME = 4354819198
+
+_LOCAL = struct.Struct("<4s5H3L2H")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_LOCAL_SIGNATURE = b"PK\x03\x04"
+_CENTRAL_SIGNATURE = b"PK\x01\x02"
+_END_SIGNATURE = b"PK\x05\x06"
+_ZIP64_LOCATOR_SIGNATURE = b"PK\x06\x07"
+_ZIP64_LOCATOR_SIZE = 20
+
+# All bits set in a count, size or offset means "look in the zip64 record", so one less is the greatest.
+_ZIP64_COUNT = 0xFFFF
+_ZIP64_SIZE = 0xFFFFFFFF
+_MAX_COUNT = _ZIP64_COUNT - 1
+_MAX_SIZE = _ZIP64_SIZE - 1
+_MAX_NAME = 0xFFFF
+_MAX_COMMENT = 0xFFFF
+
+_FLAG_ENCRYPTED = 0x0001
+_FLAG_DESCRIPTOR = 0x0008
+_FLAG_STRONG_ENCRYPTION = 0x0040
+_FLAG_UTF8 = 0x0800
+_FLAG_MASKED = 0x2000
+# Bits 1 and 2 only say how hard deflate tried; `zip -9` sets one.
+_FLAGS_TOLERATED = _FLAG_UTF8 | 0x0006
+
+_EXTRA_ZIP64 = 0x0001
+_EXTRA_UNICODE_PATH = 0x7075
+
+_MADE_BY_UNIX = 3 << 8 | 20
+_NEEDS_STORED = 10
+_NEEDS_DEFLATE_OR_FOLDER = 20
+# zipfile refuses greater ones too
+_GREATEST_VERSION = 63
+_ATTRIBUTES_FILE = (stat.S_IFREG | 0o644) << 16
+_ATTRIBUTES_FOLDER = (stat.S_IFDIR | 0o755) << 16 | 0x10
+
+# One deflate match gives at most 258 bytes and costs at least two bits.
+_MAX_INFLATION = 258 * 8 // 2
+
+_REBUILD = "fetch the archive again, or build it anew with `zipstrap pack`"
+
+
+class Rejection(StrEnum):
+    """Why the reader refuses an archive; the values are stable."""
+
+    NO_END_RECORD = "no-end-record"
+    COMMENT = "comment"
+    TRAILING_DATA = "trailing-data"
+    ZIP64 = "zip64"
+    SPLIT = "split"
+    DIRECTORY_BOUNDS = "directory-bounds"
+    PREPENDED_DATA = "prepended-data"
+    ENTRY_COUNT = "entry-count"
+    CENTRAL_HEADER = "central-header"
+    EXTRA_FIELD = "extra-field"
+    NAME = "name"
+    NAME_ENCODING = "name-encoding"
+    DUPLICATE_NAME = "duplicate-name"
+    NAME_CLASH = "name-clash"
+    ENCRYPTED = "encrypted"
+    DATA_DESCRIPTOR = "data-descriptor"
+    FLAGS = "flags"
+    VERSION = "version"
+    METHOD = "method"
+    SIZES = "sizes"
+    FOLDER_DATA = "folder-data"
+    LOCAL_HEADER = "local-header"
+    LOCAL_MISMATCH = "local-mismatch"
+    OVERLAP = "overlap"
+    GAP = "gap"
+    # found only when a member is read
+    NO_MEMBER = "no-member"
+    METHOD_NOT_READABLE = "method-not-readable"
+    DEFLATE_STREAM = "deflate-stream"
+    CHECKSUM = "checksum"
+    SHRUNK = "shrunk"
+    MEMORY = "memory"
+
+
+_CURES = {
+    Rejection.COMMENT: "take the comment off, for example with `zip -z`",
+    Rejection.ZIP64: "split the archive: older interpreters cannot read zip64",
+    Rejection.SPLIT: "join the parts, for example with `zip -s 0`",
+    Rejection.PREPENDED_DATA: "give the plain archive, without what was put before it",
+    Rejection.EXTRA_FIELD: "pack it again without extra fields, for example with `zip -X`",
+    Rejection.NAME_ENCODING: "pack it again with names marked as UTF-8, for example with `zip -UN=UTF8`",
+    Rejection.ENCRYPTED: "decrypt the archive first: no interpreter imports from an encrypted one",
+    Rejection.DATA_DESCRIPTOR: "pack it again to a file that can be sought, not to a pipe",
+    Rejection.METHOD: "pack it again with its members stored or deflated",
+    Rejection.METHOD_NOT_READABLE: "pack it again with its members stored or deflated",
+    Rejection.NO_MEMBER: "list the archive's names with `zipstrap inspect`",
+    Rejection.SHRUNK: "do not change an archive while it is read, and try again",
+    Rejection.MEMORY: "try again with more memory",
+}
+
+
+class BadArchive(ArchiveError):  # noqa: N818 - it reads as what it says
+    """An archive that the strict reader refuses.
+
+    *kind* says which rule is broken; *offset* is the byte in the file where that shows, or None if no one
+    byte does.
+    """
+
+    def __init__(self, problem: str, *, kind: Rejection, offset: int | None, file: Path) -> None:
+        self.kind = kind
+        self.offset = offset
+        text = problem if offset is None else f"{problem} (at byte {offset})"
+        super().__init__(text, file=file, cure=_CURES.get(kind, _REBUILD))
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What the writer puts in. A name that ends in ``/`` is a folder, which has no data.
+
+    With *deflate* the data is deflated, unless that would not make it smaller.
+    """
+
+    name: str
+    data: bytes
+    deflate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """What the writer wrote. Sizes and *data_offset*, from the archive's first byte, are in bytes.
+
+    *sha256* is the hexadecimal digest of the data before compression.
+    """
+
+    name: str
+    size: int
+    compressed_size: int
+    method: int
+    crc: int
+    sha256: str
+    data_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """What an archive says of a member. Sizes and offsets, from the file's first byte, are in bytes.
+
+    *date_time* is year, month, day, hour, minute, second as written: nothing says that such a day exists.
+    """
+
+    name: str
+    size: int
+    compressed_size: int
+    method: int
+    crc: int
+    flags: int
+    date_time: tuple[int, int, int, int, int, int]
+    header_offset: int
+    data_offset: int
+
+    @property
+    def is_dir(self) -> bool:
+        """Whether this is a folder's entry."""
+        return self.name.endswith("/")
+
+
+def archive_time(environ: Mapping[str, str]) -> int:
+    """Return the time for an archive's members, in seconds since 1970, UTC.
+
+    That is ``SOURCE_DATE_EPOCH`` of *environ* (reproducible-builds.org), moved into what a DOS date can say,
+    and without it 1980-01-01: the clock never enters. Raises :class:`UsageError` if it is no whole number.
+    """
+    text = environ.get("SOURCE_DATE_EPOCH")
+    if text is None:
+        return EARLIEST_TIME
+    # int() would take spaces, underscores and other alphabets' digits too
+    if not re.fullmatch("-?[0-9]{1,20}", text):
+        raise UsageError(
+            f"SOURCE_DATE_EPOCH is no whole number of seconds: {text[:80]!r}",
+            cure="set it to seconds since 1970, such as `date +%s` prints, or unset it",
+        )
+    return _clamp(int(text))
+
+
+def write_archive(stream: BinaryIO, members: Iterable[Member], *, mtime: int) -> tuple[MemberRecord, ...]:
+    """Write *members* as an archive to *stream* and return what was written, in the archive's order.
+
+    The bytes depend only on the members, whatever their order, on *mtime* (seconds since 1970, UTC; moved
+    into what a DOS date can say) and, for deflated members, on the zlib in use. *stream* is only written to,
+    front to back; offsets count from its position at the call. Raises :class:`ArchiveError` for names that
+    are not relative, normalised and unique, before anything is written, and :class:`UnsupportedError` for
+    what would need zip64, maybe after a part was written. Errors of *stream* pass through.
+    """
+    ordered = _checked(members)
+    time, date = _dos_time(mtime)
+    records: list[MemberRecord] = []
+    directory = bytearray()
+    offset = 0
+    for name, member in ordered:
+        size = len(member.data)
+        _refuse_zip64(size, f"the member {member.name!r} has {size} bytes")
+        method, body = STORED, member.data
+        if member.deflate:
+            packed = zlib.compress(member.data, 9, wbits=-15)
+            if len(packed) < size:
+                method, body = DEFLATED, packed
+        is_dir = name.endswith(b"/")
+        crc = zlib.crc32(member.data)
+        # in local and central headers alike
+        common = (
+            _NEEDS_DEFLATE_OR_FOLDER if is_dir or method == DEFLATED else _NEEDS_STORED,
+            0 if name.isascii() else _FLAG_UTF8,
+            method,
+            time,
+            date,
+            crc,
+            len(body),
+            size,
+            len(name),
+            0,
+        )
+        data_offset = offset + _LOCAL.size + len(name)
+        end = data_offset + len(body)
+        _refuse_zip64(end, f"the archive grows over 4 GiB with the member {member.name!r}")
+        _write_all(stream, _LOCAL.pack(_LOCAL_SIGNATURE, *common) + name)
+        _write_all(stream, body)
+        attributes = _ATTRIBUTES_FOLDER if is_dir else _ATTRIBUTES_FILE
+        directory += _CENTRAL.pack(_CENTRAL_SIGNATURE, _MADE_BY_UNIX, *common, 0, 0, 0, attributes, offset)
+        directory += name
+        records.append(
+            MemberRecord(
+                name=member.name,
+                size=size,
+                compressed_size=len(body),
+                method=method,
+                crc=crc,
+                sha256=hashlib.sha256(member.data).hexdigest(),
+                data_offset=data_offset,
+            )
+        )
+        offset = end
+    count = len(records)
+    _refuse_zip64(len(directory), f"the names of {count} members are too long")
+    _write_all(stream, directory)
+    _write_all(stream, _END.pack(_END_SIGNATURE, 0, 0, count, count, len(directory), offset, 0))
+    return tuple(records)
+
+
+def _checked(members: Iterable[Member]) -> list[tuple[bytes, Member]]:
+    """Return *members* in the archive's order, with their encoded names, or raise for all that are wrong."""
+    taken = list(members)
+    problems = []
+    good = []
+    for member in taken:
+        reason = _name_problem(member.name)
+        if reason is None and member.name.endswith("/") and member.data:
+            reason = f"is a folder's, but it has {len(member.data)} bytes of data"
+        if reason is None:
+            good.append(member)
+        else:
+            problems.append(f"a member's name {reason}: {_shown(member.name)}")
+    # code points sort as their UTF-8 bytes do
+    good.sort(key=lambda member: member.name)
+    names = [member.name for member in good]
+    problems += [f"two members have the name {_shown(name)}" for name in _duplicates(names)]
+    problems += [
+        f"{_shown(file)} is a file, and a folder for {_shown(name)}" for file, name in _clashes(names)
+    ]
+    if problems:
+        raise ArchiveError(
+            problems[0],
+            cure="give each member one relative path, its parts joined by single slashes",
+            others=[Problem(text) for text in problems[1:]],
+        )
+    if len(taken) > _MAX_COUNT:
+        raise UnsupportedError(
+            f"the archive would have {len(taken)} members",
+            cure=f"{_SPLIT}: {_MAX_COUNT} members are the most without zip64",
+        )
+    return [(member.name.encode(), member) for member in good]
+
+
+_SPLIT = "leave components out or split the archive"
+
+
+def _refuse_zip64(number: int, problem: str) -> None:
+    if number > _MAX_SIZE:
+        raise UnsupportedError(problem, cure=f"{_SPLIT}: zip64 is read by no zipimport before 3.13")
+
+
+def _write_all(stream: BinaryIO, data: bytes | bytearray) -> None:
+    written = stream.write(data)
+    # an unbuffered stream may take a part only
+    while written < len(data):
+        written += stream.write(memoryview(data)[written:])
+
+
+def _shown(name: str) -> str:
+    return ascii(name if len(name) <= 200 else name[:197] + "...")
+
+
+def _name_problem(name: str) -> str | None:
+    """Return what is wrong with a member's name, as the rest of a sentence, or None."""
+    if not name:
+        return "is empty"
+    if "\0" in name:
+        return "holds a NUL"
+    if "\\" in name:
+        return "holds a backslash"
+    if name.startswith("/"):
+        return "is absolute"
+    if name[1:2] == ":" and name[0].isascii() and name[0].isalpha():
+        return "starts with a drive letter"
+    parts = name.removesuffix("/").split("/")
+    if ".." in parts:
+        return "leads to a parent folder"
+    if "" in parts or "." in parts:
+        return "is not normalised"
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "cannot be written as UTF-8"
+    return f"is {size} bytes long, over {_MAX_NAME}" if size > _MAX_NAME else None
+
+
+def _duplicates(ordered: Sequence[str]) -> list[str]:
+    """Return the names that stand more than once in the sorted *ordered*, each once."""
+    twice = (name for name, following in pairwise(ordered) if name == following)
+    return list(dict.fromkeys(twice))
+
+
+def _clashes(ordered: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each file of the sorted *ordered* that is also a folder, with a name that makes it one."""
+    for name in ordered:
+        if not name.endswith("/"):
+            index = bisect_left(ordered, name + "/")
+            if index < len(ordered) and ordered[index].startswith(name + "/"):
+                yield name, ordered[index]
+
+
+def _clamp(mtime: int) -> int:
+    return max(EARLIEST_TIME, min(LATEST_TIME, mtime))
+
+
+def _dos_time(mtime: int) -> tuple[int, int]:
+    """Return the DOS time and date (APPNOTE 4.4.6) of *mtime*, rounded down to even seconds."""
+    moment = datetime.fromtimestamp(_clamp(mtime), UTC)
+    time = moment.hour << 11 | moment.minute << 5 | moment.second // 2
+    date = (moment.year - 1980) << 9 | moment.month << 5 | moment.day
+    return time, date
+
+
+def _from_dos_time(time: int, date: int) -> tuple[int, int, int, int, int, int]:
+    return (
+        (date >> 9) + 1980,
+        date >> 5 & 0xF,
+        date & 0x1F,
+        time >> 11,
+        time >> 5 & 0x3F,
+        (time & 0x1F) * 2,
+    )
+
+
+class _Source:
+    """The bytes of an archive's file."""
+
+    __slots__ = ("path", "size", "stream")
+
+    def __init__(self, path: Path, stream: FileIO, size: int) -> None:
+        self.path = path
+        self.stream = stream
+        self.size = size
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Return *size* bytes at *offset*; the caller has seen that they lie within the file."""
+        chunks = []
+        missing = size
+        try:
+            self.stream.seek(offset)
+            while missing:
+                chunk = self.stream.read(missing)
+                if not chunk:
+                    raise self.bad(Rejection.SHRUNK, "the file became shorter", offset + size - missing)
+                chunks.append(chunk)
+                missing -= len(chunk)
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def bad(self, kind: Rejection, problem: str, offset: int | None) -> BadArchive:
+        return BadArchive(problem, kind=kind, offset=offset, file=self.path)
+
+
+class _Entry(NamedTuple):
+    """One header of the central directory, at *position* in the file."""
+
+    position: int
+    name: str
+    raw_name: bytes
+    flags: int
+    method: int
+    time: int
+    date: int
+    crc: int
+    compressed_size: int
+    size: int
+    header_offset: int
+
+
+class Archive:
+    """An open archive whose structure was found sound; a context manager.
+
+    *path* is its file and *members* is what it holds, in the order of the central directory. The members'
+    data is checked as it is read. Not for use by several threads at once.
+    """
+
+    __slots__ = ("_by_name", "_source", "members", "path")
+
+    def __init__(self, source: _Source, members: tuple[MemberInfo, ...]) -> None:
+        self.path = source.path
+        self.members = members
+        self._source = source
+        self._by_name = {member.name: member for member in members}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The members' names, in the order of the central directory."""
+        return tuple(self._by_name)
+
+    def read(self, name: str) -> bytes:
+        """Return the data of the member *name*, its size and CRC-32 checked.
+
+        At most one byte more than the declared size is inflated. Raises :class:`BadArchive`, and
+        :class:`FileError` if the file cannot be read.
+        """
+        source = self._source
+        member = self._by_name.get(name)
+        if member is None:
+            raise source.bad(Rejection.NO_MEMBER, f"there is no member {_shown(name)}", None)
+        if member.method not in (STORED, DEFLATED):
+            raise source.bad(
+                Rejection.METHOD_NOT_READABLE,
+                f"{_shown(name)} is packed by method {member.method}, not readable here",
+                member.header_offset,
+            )
+        try:
+            data = source.at(member.data_offset, member.compressed_size)
+            if member.method == DEFLATED:
+                data = self._inflated(member, data)
+        except MemoryError:
+            raise source.bad(
+                Rejection.MEMORY, f"{_shown(name)} does not fit into memory", member.data_offset
+            ) from None
+        if zlib.crc32(data) != member.crc:
+            raise source.bad(
+                Rejection.CHECKSUM, f"the data of {_shown(name)} does not match its CRC", member.data_offset
+            )
+        return data
+
+    def _inflated(self, member: MemberInfo, packed: bytes) -> bytes:
+        inflater = zlib.decompressobj(wbits=-15)
+        try:
+            # a limit of 0 would mean none
+            data = inflater.decompress(packed, member.size + 1)
+        except zlib.error as error:
+            problem = f"cannot be inflated ({error})"
+        else:
+            if len(data) > member.size:
+                problem = f"inflates to more than its {member.size} bytes"
+            elif not inflater.eof:
+                problem = "has a deflate stream without an end"
+            elif inflater.unused_data:
+                problem = "has data after the end of its deflate stream"
+            elif len(data) < member.size:
+                problem = f"inflates to {len(data)} bytes, not {member.size}"
+            else:
+                return data
+        raise self._source.bad(
+            Rejection.DEFLATE_STREAM, f"{_shown(member.name)} {problem}", member.data_offset
+        )
+
+    def close(self) -> None:
+        """Close the file; :meth:`read` must not be called after it."""
+        self._source.stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read_archive(path: Path) -> Archive:
+    """Open the archive *path* and check its structure; the members' data is checked when it is read.
+
+    Accepted is what :func:`write_archive` writes, and the plain archives of zipfile and Info-ZIP: one end
+    record at the very end, members side by side from the first byte to the central directory, each local
+    header as the central one says. Memory stays within the file's size, whatever its headers claim. Raises
+    :class:`BadArchive` for anything else, and :class:`FileError` if the file cannot be read.
+    """
+    try:
+        # before opening: to open a FIFO may wait forever
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FileError(
+                "this is no regular file", file=path, cure="name an archive, such as python313.zip"
+            )
+        # unbuffered, so that nothing is read that was not asked for
+        stream = FileIO(path)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    try:
+        source = _Source(path, stream, stream.seek(0, 2))
+        return Archive(source, _read_members(source))
+    except OSError as error:
+        stream.close()
+        raise _unreadable(path, error) from error
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _unreadable(path: Path, error: Exception) -> FileError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return FileError(f"cannot be read: {reason}", file=path, cure="check the path and its permissions")
+
+
+def _read_members(source: _Source) -> tuple[MemberInfo, ...]:
+    count, offset, size = _read_end(source)
+    entries = _read_directory(source, count, offset, size)
+    _check_names(source, entries)
+    data_offsets = _read_local_headers(source, entries, offset)
+    return tuple(
+        MemberInfo(
+            name=entry.name,
+            size=entry.size,
+            compressed_size=entry.compressed_size,
+            method=entry.method,
+            crc=entry.crc,
+            flags=entry.flags,
+            date_time=_from_dos_time(entry.time, entry.date),
+            header_offset=entry.header_offset,
+            data_offset=data_offsets[entry.header_offset],
+        )
+        for entry in entries
+    )
+
+
+def _read_end(source: _Source) -> tuple[int, int, int]:
+    """Return how many entries the central directory has, its offset and its size."""
+    position = source.size - _END.size
+    tail = source.at(position, _END.size) if position >= 0 else b""
+    if not tail.startswith(_END_SIGNATURE):
+        raise _no_end(source)
+    _, disk, directory_disk, here, count, size, offset, comment = _END.unpack(tail)
+    if comment:
+        raise source.bad(Rejection.COMMENT, f"the end record announces {comment} bytes of comment", position)
+    locator = position - _ZIP64_LOCATOR_SIZE
+    # zipfile, and zipimport from 3.13, believe a zip64 record before this one
+    if (
+        _ZIP64_COUNT in (disk, directory_disk, here, count)
+        or _ZIP64_SIZE in (size, offset)
+        or (locator >= 0 and source.at(locator, 4) == _ZIP64_LOCATOR_SIGNATURE)
+    ):
+        raise source.bad(Rejection.ZIP64, "this is a zip64 archive", position)
+    if disk or directory_disk or here != count:
+        raise source.bad(Rejection.SPLIT, "this is one part of a split archive", position)
+    if size > position or offset + size > position:
+        raise source.bad(
+            Rejection.DIRECTORY_BOUNDS,
+            f"the central directory, {size} bytes at {offset}, runs into the end record",
+            position,
+        )
+    if offset + size < position:
+        problem = (
+            f"{position - offset - size} bytes belong to nothing: the offsets do not count from the start"
+        )
+        raise source.bad(Rejection.PREPENDED_DATA, problem, position)
+    if count * _CENTRAL.size > size:
+        problem = f"{count} entries do not fit into a central directory of {size} bytes"
+        raise source.bad(Rejection.ENTRY_COUNT, problem, position)
+    return count, offset, size
+
+
+def _no_end(source: _Source) -> BadArchive:
+    """Tell why the file does not end in an end record without a comment."""
+    start = max(0, source.size - _END.size - _MAX_COMMENT)
+    tail = source.at(start, source.size - start)
+    index = tail.rfind(_END_SIGNATURE, 0, max(0, len(tail) - _END.size + len(_END_SIGNATURE)))
+    if index < 0:
+        problem = "there is no end record: the file is cut off, or no ZIP archive"
+        return source.bad(Rejection.NO_END_RECORD, problem, None)
+    comment = int.from_bytes(tail[index + _END.size - 2 : index + _END.size], "little")
+    surplus = len(tail) - index - _END.size
+    if comment == surplus:
+        return source.bad(Rejection.COMMENT, f"there is a comment of {comment} bytes", start + index)
+    problem = f"{surplus} bytes follow the end record"
+    return source.bad(Rejection.TRAILING_DATA, problem, start + index + _END.size)
+
+
+def _read_directory(source: _Source, count: int, offset: int, size: int) -> list[_Entry]:
+    directory = source.at(offset, size)
+    entries = []
+    index = 0
+    for _ in range(count):
+        entry, index = _read_entry(source, directory, index, offset)
+        entries.append(entry)
+    if index != size:
+        problem = f"{size - index} bytes of the central directory follow its {count} entries"
+        raise source.bad(Rejection.ENTRY_COUNT, problem, offset + index)
+    return entries
+
+
+def _read_entry(source: _Source, directory: bytes, index: int, base: int) -> tuple[_Entry, int]:
+    """Return the entry at *index* of the central directory, and where the next one begins."""
+    position = base + index
+    name_start = index + _CENTRAL.size
+    if name_start > len(directory):
+        raise source.bad(Rejection.CENTRAL_HEADER, "a central header is cut off", position)
+    signature, *numbers = _CENTRAL.unpack_from(directory, index)
+    _, needed, flags, method, time, date, crc, packed, size, name_size, extra_size, comment_size, *rest = (
+        numbers
+    )
+    disk, _, _, header_offset = rest
+    if signature != _CENTRAL_SIGNATURE:
+        raise source.bad(Rejection.CENTRAL_HEADER, "there is no central header where one must be", position)
+    extra_start = name_start + name_size
+    comment_start = extra_start + extra_size
+    end = comment_start + comment_size
+    if end > len(directory):
+        raise source.bad(Rejection.CENTRAL_HEADER, "a central header runs out of the directory", position)
+    raw_name = directory[name_start:extra_start]
+    name = _decoded_name(source, raw_name, flags, position)
+    # before the flags and sizes: it says better what they mean
+    if _ZIP64_SIZE in (packed, size, header_offset) or disk == _ZIP64_COUNT:
+        raise source.bad(Rejection.ZIP64, f"{_shown(name)} needs zip64", position)
+    _check_extra(source, directory[extra_start:comment_start], name, base + extra_start)
+    if disk:
+        raise source.bad(Rejection.SPLIT, f"{_shown(name)} lies in another part of the archive", position)
+    if needed > _GREATEST_VERSION:
+        raise source.bad(Rejection.VERSION, f"{_shown(name)} needs version {needed / 10} of ZIP", position)
+    _check_flags(source, flags, name, position)
+    if method not in (STORED, DEFLATED, ZSTANDARD):
+        raise source.bad(
+            Rejection.METHOD, f"{_shown(name)} is packed by the unknown method {method}", position
+        )
+    if (method == STORED and packed != size) or (method == DEFLATED and size > packed * _MAX_INFLATION):
+        problem = f"{_shown(name)} cannot have {size} bytes when {packed} are in the archive"
+        raise source.bad(Rejection.SIZES, problem, position)
+    if name.endswith("/") and (size or crc):
+        raise source.bad(Rejection.FOLDER_DATA, f"the folder {_shown(name)} has data", position)
+    entry = _Entry(position, name, raw_name, flags, method, time, date, crc, packed, size, header_offset)
+    return entry, end
+
+
+def _decoded_name(source: _Source, raw: bytes, flags: int, position: int) -> str:
+    # Without the flag, readers guess at anything but ASCII.
+    encoding = "UTF-8" if flags & _FLAG_UTF8 else "ASCII"
+    try:
+        name = raw.decode(encoding)
+    except UnicodeDecodeError:
+        problem = f"the name {raw[:200]!r} is not {encoding}, as its flags say"
+        raise source.bad(Rejection.NAME_ENCODING, problem, position) from None
+    reason = _name_problem(name)
+    if reason is not None:
+        raise source.bad(Rejection.NAME, f"the name {_shown(name)} {reason}", position)
+    return name
+
+
+def _check_flags(source: _Source, flags: int, name: str, position: int) -> None:
+    if flags & (_FLAG_ENCRYPTED | _FLAG_STRONG_ENCRYPTION | _FLAG_MASKED):
+        raise source.bad(Rejection.ENCRYPTED, f"{_shown(name)} is encrypted", position)
+    if flags & _FLAG_DESCRIPTOR:
+        raise source.bad(Rejection.DATA_DESCRIPTOR, f"{_shown(name)} has a data descriptor", position)
+    if flags & ~_FLAGS_TOLERATED:
+        raise source.bad(Rejection.FLAGS, f"{_shown(name)} has the unknown flags {flags:#06x}", position)
+
+
+def _check_extra(source: _Source, extra: bytes, name: str, position: int) -> None:
+    """Refuse extra fields (APPNOTE 4.5) that are cut off, or that change a name or a size."""
+    index = 0
+    while index < len(extra):
+        field = int.from_bytes(extra[index : index + 2], "little")
+        end = index + 4 + int.from_bytes(extra[index + 2 : index + 4], "little")
+        if len(extra) - index < 4 or end > len(extra):
+            problem = f"an extra field of {_shown(name)} is cut off"
+            raise source.bad(Rejection.EXTRA_FIELD, problem, position + index)
+        if field == _EXTRA_ZIP64:
+            raise source.bad(Rejection.ZIP64, f"{_shown(name)} has a zip64 extra field", position + index)
+        if field == _EXTRA_UNICODE_PATH:
+            problem = f"{_shown(name)} has a second name in an extra field"
+            raise source.bad(Rejection.NAME_ENCODING, problem, position + index)
+        index = end
+
+
+def _check_names(source: _Source, entries: Sequence[_Entry]) -> None:
+    names = sorted(entry.name for entry in entries)
+    for name in _duplicates(names):
+        position = [entry.position for entry in entries if entry.name == name][1]
+        raise source.bad(Rejection.DUPLICATE_NAME, f"two members have the name {_shown(name)}", position)
+    for file, name in _clashes(names):
+        position = next(entry.position for entry in entries if entry.name == file)
+        problem = f"{_shown(file)} is a file, and a folder for {_shown(name)}"
+        raise source.bad(Rejection.NAME_CLASH, problem, position)
+
+
+def _read_local_headers(source: _Source, entries: Sequence[_Entry], end: int) -> dict[int, int]:
+    """Return where each header's data begins; *end* is where the central directory does.
+
+    The members must lie side by side: what no member claims could be read by others as if it were one.
+    """
+    data_offsets: dict[int, int] = {}
+    free = 0
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
+        offset = entry.header_offset
+        if offset < free:
+            problem = f"{_shown(entry.name)} overlaps the member before it"
+            raise source.bad(Rejection.OVERLAP, problem, offset)
+        if offset > free:
+            kind = Rejection.GAP if free else Rejection.PREPENDED_DATA
+            raise source.bad(kind, f"{offset - free} bytes belong to no member", free)
+        data_offset = _read_local_header(source, entry, end)
+        data_offsets[offset] = data_offset
+        free = data_offset + entry.compressed_size
+        if free > end:
+            problem = f"{_shown(entry.name)} runs into the central directory"
+            raise source.bad(Rejection.OVERLAP, problem, offset)
+    if free < end:
+        raise source.bad(
+            Rejection.GAP if free else Rejection.PREPENDED_DATA,
+            f"{end - free} bytes before the central directory belong to no member",
+            free,
+        )
+    return data_offsets
+
+
+def _read_local_header(source: _Source, entry: _Entry, end: int) -> int:
+    """Return where the data of *entry* begins, after its local header was found to agree."""
+    offset = entry.header_offset
+    shown = _shown(entry.name)
+    name_start = offset + _LOCAL.size
+    extra_start = name_start + len(entry.raw_name)
+    if extra_start > end:
+        problem = f"the local header of {shown} runs into the central directory"
+        raise source.bad(Rejection.LOCAL_HEADER, problem, offset)
+    header = source.at(offset, extra_start - offset)
+    signature, _, flags, method, time, date, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(
+        header
+    )
+    if signature != _LOCAL_SIGNATURE:
+        raise source.bad(Rejection.LOCAL_HEADER, f"there is no local header for {shown}", offset)
+    for what, here, there in (
+        ("flags", flags, entry.flags),
+        ("method", method, entry.method),
+        ("time", (date, time), (entry.date, entry.time)),
+        ("CRC", crc, entry.crc),
+        ("compressed size", packed, entry.compressed_size),
+        ("size", size, entry.size),
+        ("name", (name_size, header[_LOCAL.size :]), (len(entry.raw_name), entry.raw_name)),
+    ):
+        if here != there:
+            problem = f"the {what} of {shown} in its local header is not that in the central directory"
+            raise source.bad(Rejection.LOCAL_MISMATCH, problem, offset)
+    data_offset: int = extra_start + extra_size
+    if data_offset > end:
+        problem = f"the local header of {shown} runs into the central directory"
+        raise source.bad(Rejection.LOCAL_HEADER, problem, offset)
+    if extra_size:
+        _check_extra(source, source.at(extra_start, extra_size), entry.name, extra_start)
+    return data_offset

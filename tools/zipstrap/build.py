@@ -1,0 +1,270 @@
+"""The verbs build and pack: from an interpreter to a verified tree, or to the archive alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .archive import MemberRecord, archive_time, read_archive
+from .compile import BytecodeCache, default_cache_folder
+from .contents import Contents, SourceReader, make_contents
+from .destination import check_destination, new_file, new_folder, writing
+from .errors import FileError
+from .hooks import hook_files
+from .imports import GUARDED, REQUIRED, Import, ModuleSource, broken_by, closure, mentions, scan_imports
+from .interpreter import Facts
+from .inventory import Inventory, Kind, take_inventory
+from .layout import archive_name, library_layout, standard_layout
+from .linkage import Linkage, resolve_linkage
+from .manifest import MANIFEST_NAME, Manifest, is_tree, make_manifest, manifest_to_json
+from .plan import Options, Plan, make_plan
+from .profiles import Selection, parse_request, select, start_modules
+from .stage import stage, write_archive_file
+from .verify.report import Verification
+from .verify.run import verify_tree
+
+__all__ = ["Built", "Packed", "Prepared", "Settings", "build", "pack", "prepare"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asked for, checked at the edge."""
+
+    profile: str = "standard"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    options: Options = field(default_factory=Options)
+    jobs: int = 1
+    force: bool = False
+    verify: bool = True
+    cache: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with what it rests on."""
+
+    plan: Plan
+    reader: SourceReader
+    linkage: Linkage | None
+    #: imports of what is kept that lead to what is left out
+    broken: tuple[Import, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A tree that was made."""
+
+    tree: Path
+    manifest: Manifest
+    broken: tuple[Import, ...]
+    from_cache: int
+    compiled: int
+    verification: Verification | None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An archive that was made."""
+
+    archive: Path
+    facts: Facts
+    size: int
+    sha256: str
+    members: tuple[MemberRecord, ...]
+    on_disk: tuple[tuple[str, str], ...]
+    broken: tuple[Import, ...]
+    notes: tuple[str, ...]
+
+
+def prepare(facts: Facts, settings: Settings, *, archive_only: bool = False) -> Prepared:
+    """Work out what will be done, without writing anything."""
+    layout = library_layout(facts) if archive_only else standard_layout(facts)
+    inventory = take_inventory(facts)
+    request = parse_request(settings.profile, settings.include, settings.exclude, inventory)
+    reader = SourceReader()
+    start = start_modules(request, inventory)
+    if start is None:
+        selection = select(inventory, facts, request)
+        broken = _broken_imports(facts, inventory, selection, reader)
+    else:
+        graph = scan_imports(
+            Path(facts.executable), _sources(inventory), start, closure=True, follow=(REQUIRED, GUARDED)
+        )
+        reached = closure(graph, start, kinds=(REQUIRED, GUARDED))
+        selection = select(inventory, facts, request, reached)
+        broken = broken_by(graph, selection.kept_modules, selection.left_out_modules)
+    linkage = None if archive_only else _linkage(facts, selection)
+    plan = make_plan(
+        facts,
+        layout,
+        selection,
+        settings.options,
+        () if archive_only else hook_files(facts.feature_version, guard=settings.options.guard),
+        [str(library.path) for library in linkage.private] if linkage else (),
+    )
+    return Prepared(plan, reader, linkage, broken, (*plan.notes, *_linkage_notes(linkage)))
+
+
+def _sources(inventory: Inventory) -> dict[str, ModuleSource]:
+    return {
+        name: ModuleSource(Path(entry.source), entry.kind is Kind.PACKAGE)
+        for name, entry in inventory.modules().items()
+        if entry.kind in (Kind.MODULE, Kind.PACKAGE)
+    }
+
+
+def _broken_imports(
+    facts: Facts, inventory: Inventory, selection: Selection, reader: SourceReader
+) -> tuple[Import, ...]:
+    """Find the imports that leaving modules out breaks; only sources that name one of them are parsed."""
+    left_out = selection.left_out_modules
+    tops = [name for name in left_out if name.rpartition(".")[0] not in left_out]
+    if not tops:
+        return ()
+    sources = _sources(inventory)
+    suspects = [
+        entry.module
+        for entry in selection.kept
+        if entry.module in sources and mentions(reader.read(entry.source), tops)
+    ]
+    reader.check()
+    if not suspects:
+        return ()
+    graph = scan_imports(Path(facts.executable), sources, [name for name in suspects if name], closure=False)
+    return broken_by(graph, selection.kept_modules, left_out)
+
+
+def _linkage(facts: Facts, selection: Selection) -> Linkage | None:
+    if facts.platform != "linux":
+        return None
+    modules = [Path(entry.source) for entry in selection.kept if entry.kind is Kind.EXTENSION]
+    return resolve_linkage(Path(facts.executable), modules)
+
+
+def _linkage_notes(linkage: Linkage | None) -> list[str]:
+    if linkage is None:
+        return []
+    notes = [
+        f"{', '.join(path.name for path in item.needed_by)}: this system has no {item.soname}, which it needs"
+        for item in linkage.missing
+    ]
+    if linkage.private_loader is not None:
+        notes.append(
+            "the interpreter is bound to a dynamic loader and a C library outside the system's places: "
+            "the tree goes on using them, and is independent only of the rest of the installation"
+        )
+    return notes
+
+
+def build(
+    facts: Facts,
+    destination: Path,
+    settings: Settings,
+    *,
+    environ: Mapping[str, str] | None = None,
+    on_progress: Progress | None = None,
+) -> Built:
+    """Make a tree at *destination*; it is complete and verified, or absent."""
+    environ = os.environ if environ is None else environ
+    mtime = archive_time(environ)
+    check_destination(destination, force=settings.force, is_ours=is_tree, apart_from=Path(facts.library))
+    prepared = prepare(facts, settings)
+    with new_folder(destination) as folder:
+        contents = _contents(prepared, settings, environ, on_progress)
+        staged = stage(prepared.plan, contents, prepared.reader, prepared.linkage, folder, mtime=mtime)
+        manifest = make_manifest(
+            prepared.plan,
+            staged.members,
+            staged.archive_size,
+            staged.archive_sha256,
+            staged.files,
+            sorted(library.soname for library in prepared.linkage.system) if prepared.linkage else (),
+            (*prepared.notes, *_not_compiled_notes(contents)),
+        )
+        path = folder / MANIFEST_NAME
+        with writing(path):
+            path.write_text(manifest_to_json(manifest), encoding="utf-8")
+            path.chmod(0o644)
+        verification = (
+            verify_tree(folder, jobs=settings.jobs, shown_as=destination) if settings.verify else None
+        )
+        if verification is not None and not verification.passed:
+            raise BuildFailed(destination, verification)
+    return Built(destination, manifest, prepared.broken, contents.from_cache, contents.compiled, verification)
+
+
+def pack(
+    facts: Facts,
+    destination: Path,
+    settings: Settings,
+    *,
+    environ: Mapping[str, str] | None = None,
+    on_progress: Progress | None = None,
+) -> Packed:
+    """Make the archive alone; a folder as *destination* gets the archive's own name inside it."""
+    environ = os.environ if environ is None else environ
+    mtime = archive_time(environ)
+    if destination.is_dir():
+        destination = destination / archive_name(facts)
+    check_destination(destination, force=settings.force, is_ours=_is_archive, apart_from=Path(facts.library))
+    prepared = prepare(facts, settings, archive_only=True)
+    with new_file(destination) as path:
+        contents = _contents(prepared, settings, environ, on_progress)
+        members, size, sha256 = write_archive_file(path, contents, mtime=mtime)
+    return Packed(
+        destination,
+        facts,
+        size,
+        sha256,
+        members,
+        tuple((file.path, file.reason) for file in prepared.plan.files if file.source is not None),
+        prepared.broken,
+        (*prepared.notes, *_not_compiled_notes(contents)),
+    )
+
+
+class BuildFailed(FileError):  # noqa: N818 - it reads as what it says
+    """The tree was staged, but verify found it wrong, so it was not put in place."""
+
+    exit_status = 1
+
+    def __init__(self, destination: Path, verification: Verification) -> None:
+        self.verification = verification
+        super().__init__(
+            "the tree did not pass verify and was removed",
+            file=destination,
+            cure="see the checks that failed above; --no-verify keeps such a tree for a closer look",
+        )
+
+
+def _contents(
+    prepared: Prepared, settings: Settings, environ: Mapping[str, str], on_progress: Progress | None
+) -> Contents:
+    cache = BytecodeCache(default_cache_folder(environ)) if settings.cache else None
+    return make_contents(
+        prepared.plan, prepared.reader, jobs=settings.jobs, cache=cache, on_progress=on_progress
+    )
+
+
+def _not_compiled_notes(contents: Contents) -> list[str]:
+    if not contents.not_compiled:
+        return []
+    return [
+        f"{len(contents.not_compiled)} sources of the tests do not compile, on purpose, and are kept as data"
+    ]
+
+
+def _is_archive(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with read_archive(path):
+            return True
+    except FileError:
+        return False

@@ -1,0 +1,493 @@
+"""Arguments, printing and exit statuses. stdout is data, stderr is everything else."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import __version__
+from .errors import FileError, UsageError, ZipstrapError
+
+if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
+    from .build import Built, Packed, Prepared, Settings
+    from .imports import Import
+    from .interpreter import Facts
+    from .verify.report import Verification
+
+__all__ = ["main"]
+
+_PROFILES = "standard, minimal or full"
+_PYTHON_HELP = "a path, a version such as 3.13 or 3.13t, or nothing for the interpreter that runs zipstrap"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status.
+
+    0 ok, 1 a check failed, 2 usage, 3 interpreter missing or unusable, 4 input or output failed, 5 not
+    supported for this target, 130 interrupted.
+    """
+    with contextlib.suppress(ValueError):  # not the main thread: whoever called has its own signals
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        arguments = _parser().parse_args(argv)
+        return int(arguments.run(arguments))
+    except ZipstrapError as error:
+        print(f"zipstrap: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("zipstrap: interrupted; nothing was left behind", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # whoever read stdout has gone; Python would complain once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        failure = FileError(
+            f"{error.strerror or error}",
+            file=error.filename,
+            cure="see that the file is there, and the disk not full",
+        )
+        print(f"zipstrap: {failure}", file=sys.stderr)
+        return failure.exit_status
+
+
+def _terminate(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, cure=f"see {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="zipstrap",
+        description="Pack a CPython's standard library into pythonXY.zip, stage a tree around it, "
+        "and prove where it boots from.",
+    )
+    parser.add_argument("--version", action="version", version=f"zipstrap {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    verb = _verb(verbs, "build", _run_build, "pack, stage, hook, verify and report: the main job")
+    verb.add_argument("python", nargs="?", metavar="PYTHON", help=_PYTHON_HELP)
+    verb.add_argument("-o", "--output", required=True, type=Path, metavar="TREE", help="the folder to make")
+    _add_selection(verb)
+    verb.add_argument(
+        "--guard",
+        choices=("off", "report", "stop"),
+        help="what the start-up guard does when the library is not the tree's own (default: report)",
+    )
+    verb.add_argument("--no-verify", action="store_true", help="leave the tree unverified, and say so")
+
+    verb = _verb(verbs, "pack", _run_pack, "make the archive alone")
+    verb.add_argument("python", nargs="?", metavar="PYTHON", help=_PYTHON_HELP)
+    verb.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="ARCHIVE", help="the file, or its folder"
+    )
+    _add_selection(verb)
+
+    verb = _verb(verbs, "verify", _run_verify, "check where a tree or an interpreter boots from")
+    verb.add_argument("what", metavar="TREE|PYTHON", help="a tree, or an interpreter by path or version")
+    verb.add_argument(
+        "--strict", action="store_true", help="demand the archive with frozen modules off; warnings fail"
+    )
+    verb.add_argument("--kernel", action="store_true", help="ask a third witness, the kernel, through strace")
+    verb.add_argument(
+        "--jobs", type=_positive, metavar="N", help="starts at a time (default: one a processor)"
+    )
+
+    verb = _verb(verbs, "inspect", _run_inspect, "show what is inside, sizes, and why a file is on disk")
+    verb.add_argument("what", type=Path, metavar="TREE|ARCHIVE", help="a tree that was built, or an archive")
+    verb.add_argument(
+        "--tree", action="store_true", help="every file under its folder, not a table by package"
+    )
+
+    verb = _verb(
+        verbs, "facts", _run_facts, "tell the facts of an interpreter, for a machine that cannot run it"
+    )
+    verb.add_argument("python", nargs="?", metavar="PYTHON", help=_PYTHON_HELP)
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="write them there, not to stdout")
+    return parser
+
+
+def _verb(
+    verbs: Any, name: str, run: Callable[[argparse.Namespace], int], about: str
+) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name, help=about, description=about[0].upper() + about[1:] + "."
+    )
+    verb.set_defaults(run=run)
+    if name != "facts":
+        verb.add_argument("--format", choices=("text", "json"), default="text", help="what stdout holds")
+    loudness = verb.add_mutually_exclusive_group()
+    loudness.add_argument("-v", "--verbose", action="store_true", help="say more")
+    loudness.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    return verb
+
+
+def _add_selection(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--profile", metavar="NAME", help=f"{_PROFILES} (default: standard)")
+    verb.add_argument(
+        "--include", action="append", metavar="NAME", help="a component or module to take; repeatable"
+    )
+    verb.add_argument(
+        "--exclude", action="append", metavar="NAME", help="a component or module to leave; repeatable"
+    )
+    verb.add_argument(
+        "--optimize", type=int, choices=(0, 1, 2), help="the level of the bytecode (default: 0)"
+    )
+    verb.add_argument(
+        "--source", choices=("archive", "none"), help="sources beside the bytecode (default: archive)"
+    )
+    verb.add_argument(
+        "--compress", choices=("stored", "deflate"), help="how members are kept (default: stored)"
+    )
+    verb.add_argument(
+        "--jobs", type=_positive, metavar="N", help="compilers at a time (default: one a processor)"
+    )
+    verb.add_argument("--no-cache", action="store_true", help="compile everything anew")
+    verb.add_argument("--force", action="store_true", help="replace a destination that zipstrap made")
+    verb.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
+    verb.add_argument("--facts", type=Path, metavar="FILE", help="take the facts of PYTHON from this file")
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return number
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """Turn arguments, environment and configuration files into settings, and check them."""
+    from .build import Settings
+    from .config import load_config
+    from .plan import Options
+
+    config = load_config(Path.cwd(), os.environ)
+
+    def setting(name: str, default: Any) -> Any:
+        given = getattr(arguments, name, None)
+        return config.get(name, default) if given is None else given
+
+    options = Options(
+        optimize=setting("optimize", 0),
+        source=setting("source", "archive"),
+        compress=setting("compress", "stored"),
+        guard=setting("guard", "report"),
+    )
+    allowed = {
+        "optimize": (0, 1, 2),
+        "source": ("archive", "none"),
+        "compress": ("stored", "deflate"),
+        "guard": ("off", "report", "stop"),
+    }
+    for name, values in allowed.items():
+        if getattr(options, name) not in values:
+            raise UsageError(
+                f"{name} is {getattr(options, name)!r}", cure=f"choose one of {', '.join(map(str, values))}"
+            )
+    return Settings(
+        profile=setting("profile", "standard"),
+        include=tuple(setting("include", ())),
+        exclude=tuple(setting("exclude", ())),
+        options=options,
+        jobs=max(1, setting("jobs", _processors())),
+        force=arguments.force,
+        verify=not getattr(arguments, "no_verify", False),
+        cache=not arguments.no_cache,
+    )
+
+
+def _target(arguments: argparse.Namespace) -> Facts:
+    from .interpreter import find_interpreter, load_facts
+
+    if arguments.facts is not None:
+        if arguments.python is not None:
+            raise UsageError("PYTHON and --facts are both given", cure="give one of them")
+        return load_facts(arguments.facts)
+    found = find_interpreter(arguments.python)
+    if not arguments.quiet:
+        for note in found.notes:
+            print(f"note: {note}", file=sys.stderr)
+    return found.facts
+
+
+@contextlib.contextmanager
+def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield what shows progress: a bar on a terminal, nothing elsewhere."""
+    if arguments.quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("compiling", total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield show
+
+
+def _run_build(arguments: argparse.Namespace) -> int:
+    from .build import BuildFailed, build, prepare
+    from .verify.report import verification_to_json, verification_to_text
+
+    settings = _settings(arguments)
+    facts = _target(arguments)
+    destination = Path(os.path.abspath(arguments.output))  # noqa: PTH100 - links in the name are the user's
+    if arguments.dry_run:
+        return _show_plan(prepare(facts, settings), arguments)
+    try:
+        with _progress(arguments) as show:
+            built = build(facts, destination, settings, on_progress=show)
+    except BuildFailed as failure:
+        if arguments.format == "json":
+            _print_json({"verification": verification_to_json(failure.verification)})
+        else:
+            sys.stdout.write(verification_to_text(failure.verification, verbose=arguments.verbose))
+        raise
+    if arguments.format == "json":
+        _print_json(_built_to_json(built))
+    elif not arguments.quiet:
+        sys.stdout.write(_built_to_text(built, verbose=arguments.verbose))
+    return 0
+
+
+def _run_pack(arguments: argparse.Namespace) -> int:
+    from .build import pack, prepare
+
+    settings = _settings(arguments)
+    facts = _target(arguments)
+    if arguments.dry_run:
+        return _show_plan(prepare(facts, settings, archive_only=True), arguments)
+    with _progress(arguments) as show:
+        packed = pack(facts, Path(os.path.abspath(arguments.output)), settings, on_progress=show)  # noqa: PTH100
+    if arguments.format == "json":
+        _print_json(
+            {
+                "schema_version": 1,
+                "archive": str(packed.archive),
+                "target": packed.facts.name,
+                "size": packed.size,
+                "sha256": packed.sha256,
+                "members": len(packed.members),
+                "must_be_on_disk": [{"path": path, "reason": reason} for path, reason in packed.on_disk],
+                "broken_imports": _imports_to_json(packed.broken),
+                "notes": list(packed.notes),
+            }
+        )
+    elif not arguments.quiet:
+        sys.stdout.write(_packed_to_text(packed))
+    return 0
+
+
+def _run_verify(arguments: argparse.Namespace) -> int:
+    from .verify.report import verification_to_json, verification_to_text
+
+    verification = _verification(arguments)
+    if arguments.format == "json":
+        _print_json(verification_to_json(verification))
+    elif not arguments.quiet:
+        sys.stdout.write(verification_to_text(verification, verbose=arguments.verbose))
+    return 0 if verification.passed else 1
+
+
+def _verification(arguments: argparse.Namespace) -> Verification:
+    from .interpreter import find_interpreter
+    from .verify.run import verify_interpreter, verify_tree
+
+    jobs = arguments.jobs or _processors()
+    if Path(arguments.what).is_dir():
+        return verify_tree(Path(arguments.what), jobs=jobs, strict=arguments.strict, kernel=arguments.kernel)
+    found = find_interpreter(arguments.what)
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return verify_interpreter(found.facts, jobs=jobs, strict=arguments.strict, kernel=arguments.kernel)
+
+
+def _run_inspect(arguments: argparse.Namespace) -> int:
+    from .archive import BadArchive
+    from .inspection import inspect_path, inspection_to_json, inspection_to_text
+
+    try:
+        inspection = inspect_path(arguments.what)
+    except BadArchive as error:
+        print(f"zipstrap: {error}", file=sys.stderr)
+        return 1
+    if arguments.format == "json":
+        _print_json(inspection_to_json(inspection))
+    else:
+        sys.stdout.write(inspection_to_text(inspection, as_tree=arguments.tree))
+    return 0
+
+
+def _run_facts(arguments: argparse.Namespace) -> int:
+    from .destination import writing
+    from .interpreter import facts_to_json, find_interpreter
+
+    found = find_interpreter(arguments.python)
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
+    text = facts_to_json(found.facts)
+    if arguments.output is None:
+        sys.stdout.write(text)
+    else:
+        with writing(arguments.output):
+            arguments.output.write_text(text, encoding="utf-8")
+    return 0
+
+
+# ---- what is printed -------------------------------------------------------------------------------------
+
+
+def _print_json(values: object) -> None:
+    json.dump(values, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+
+
+def _show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
+    plan = prepared.plan
+    if arguments.format == "json":
+        _print_json(
+            {
+                "schema_version": 1,
+                "target": plan.facts.name,
+                "profile": plan.profile,
+                "archive": plan.layout.archive,
+                "members": [
+                    {"name": member.name, "module": member.module, "component": member.component}
+                    for member in plan.members
+                ],
+                "files": [
+                    {"path": file.path, "kind": file.kind.value, "reason": file.reason} for file in plan.files
+                ],
+                "left_out": [{"path": item.entry.path, "reason": item.reason} for item in plan.left_out],
+                "broken_imports": _imports_to_json(prepared.broken),
+                "notes": list(prepared.notes),
+            }
+        )
+        return 0
+    print(f"{plan.facts.name}, profile {plan.profile}, layout {plan.layout.name}; nothing is written")
+    print(f"into {plan.layout.archive}: {len(plan.members)} files of the library and hooks")
+    for member in plan.members if arguments.verbose else ():
+        print(f"  {member.name}")
+    print(f"on disk: {len(plan.files)} files, folders and links")
+    for reason, paths in _by_reason((file.path, file.reason) for file in plan.files).items():
+        print(f"  {_first_of(paths)}: {reason}")
+    print(f"left out: {len(plan.left_out)} files")
+    for reason, paths in _by_reason((item.entry.path, item.reason) for item in plan.left_out).items():
+        print(f"  {_first_of(paths)}: {reason}")
+    for line in (*_broken_lines(prepared.broken, verbose=arguments.verbose), *_note_lines(prepared.notes)):
+        print(line)
+    return 0
+
+
+def _by_reason(items: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for path, reason in items:
+        groups.setdefault(reason, []).append(path)
+    return groups
+
+
+def _first_of(paths: Sequence[str]) -> str:
+    return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+
+
+def _built_to_text(built: Built, *, verbose: bool) -> str:
+    from .verify.report import verification_to_text
+
+    manifest = built.manifest
+    on_disk = sum(file.size for file in manifest.files)
+    lines = [
+        f"{built.tree}: {manifest.target.name}, profile {manifest.profile}",
+        f"archive: {manifest.layout.archive}, {len(manifest.members)} members, "
+        f"{manifest.archive_size / 1e6:.1f} MB, "
+        f"sha256 {manifest.archive_sha256}",
+        f"on disk: {len(manifest.files)} files, {on_disk / 1e6:.1f} MB",
+        f"modules: {built.compiled}, {built.from_cache} of them compiled before",
+    ]
+    if manifest.needs:
+        lines.append(f"needs of the system: {', '.join(manifest.needs)}")
+    lines += (*_broken_lines(built.broken, verbose=verbose), *_note_lines(manifest.notes))
+    if built.verification is None:
+        lines.append("not verified, as you asked: zipstrap verify does it")
+        return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + verification_to_text(built.verification, verbose=verbose)
+
+
+def _built_to_json(built: Built) -> dict[str, Any]:
+    from .verify.report import verification_to_json
+
+    manifest = built.manifest
+    return {
+        "schema_version": 1,
+        "tree": str(built.tree),
+        "target": manifest.target.name,
+        "profile": manifest.profile,
+        "archive": {
+            "path": manifest.layout.archive,
+            "size": manifest.archive_size,
+            "sha256": manifest.archive_sha256,
+            "members": len(manifest.members),
+        },
+        "modules": built.compiled,
+        "from_cache": built.from_cache,
+        "needs": list(manifest.needs),
+        "broken_imports": _imports_to_json(built.broken),
+        "notes": list(manifest.notes),
+        "verification": None if built.verification is None else verification_to_json(built.verification),
+    }
+
+
+def _packed_to_text(packed: Packed) -> str:
+    lines = [
+        f"{packed.archive}: {packed.facts.name}, {len(packed.members)} members, {packed.size / 1e6:.1f} MB, "
+        f"sha256 {packed.sha256}"
+    ]
+    if packed.on_disk:
+        lines.append(f"not in it, because they work from disk only: {len(packed.on_disk)} files")
+        lines += (
+            f"  {_first_of(paths)}: {reason}" for reason, paths in _by_reason(iter(packed.on_disk)).items()
+        )
+    lines += (*_broken_lines(packed.broken, verbose=False), *_note_lines(packed.notes))
+    return "\n".join(lines) + "\n"
+
+
+def _broken_lines(broken: Sequence[Import], *, verbose: bool) -> Iterator[str]:
+    required = [item for item in broken if item.kind == "required"]
+    others = [item for item in broken if item.kind != "required"]
+    for item in required:
+        yield f"warning: {item.importer} (line {item.line}) imports {item.module}, which is left out"
+    if others and not verbose:
+        count = len({item.importer for item in others})
+        yield f"{count} modules import something left out, in functions or under conditions: -v lists them"
+    for item in others if verbose else ():
+        yield f"{item.importer} (line {item.line}, {item.kind}) imports {item.module}, which is left out"
+
+
+def _imports_to_json(broken: Sequence[Import]) -> list[dict[str, Any]]:
+    return [
+        {"importer": item.importer, "module": item.module, "line": item.line, "kind": item.kind}
+        for item in broken
+    ]
+
+
+def _note_lines(notes: Sequence[str]) -> Iterator[str]:
+    for note in notes:
+        yield f"note: {note}"

@@ -1,0 +1,94 @@
+"""Settings from files and the environment: the command line goes over ``ZIPSTRAP_*``, and that over files."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import FileError, Problem, UsageError
+
+__all__ = ["KEYS", "load_config"]
+
+#: key → the type of its value; lists are separated by commas in the environment
+KEYS: Mapping[str, type] = {
+    "profile": str,
+    "include": list,
+    "exclude": list,
+    "optimize": int,
+    "source": str,
+    "compress": str,
+    "guard": str,
+    "jobs": int,
+}
+
+
+def load_config(folder: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings that hold in *folder*: ``zipstrap.toml``, or ``[tool.zipstrap]`` in pyproject.toml.
+
+    Every unknown key and every value of a wrong type is reported, in one :class:`UsageError`.
+    """
+    problems: list[Problem] = []
+    settings: dict[str, Any] = {}
+    places: tuple[tuple[Path, tuple[str, ...]], ...] = (
+        (folder / "zipstrap.toml", ()),
+        (folder / "pyproject.toml", ("tool", "zipstrap")),
+    )
+    for path, table in places:
+        found = _table(path, table)
+        if found is not None:
+            settings = _checked(found, path, problems)
+            break
+    for key in KEYS:
+        name = f"ZIPSTRAP_{key.upper()}"
+        if environ.get(name):
+            settings[key] = _from_text(key, environ[name], name, problems)
+    if problems:
+        raise UsageError(
+            problems[0].text,
+            file=problems[0].file,
+            others=problems[1:],
+            cure=f"known settings: {', '.join(KEYS)}",
+        )
+    return settings
+
+
+def _table(path: Path, keys: tuple[str, ...]) -> dict[str, Any] | None:
+    try:
+        found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror})", file=path, cure="make it readable") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"is not TOML ({error})", file=path, cure="mend the file") from error
+    for key in keys:
+        if not isinstance(found, dict) or key not in found:
+            return None
+        found = found[key]
+    return found if isinstance(found, dict) else None
+
+
+def _checked(found: Mapping[str, Any], path: Path, problems: list[Problem]) -> dict[str, Any]:
+    for key, value in found.items():
+        kind = KEYS.get(key)
+        if kind is None:
+            problems.append(Problem(f"there is no setting {key!r}", path))
+        elif type(value) is not kind or (
+            isinstance(value, list) and not all(isinstance(item, str) for item in value)
+        ):
+            names = {str: "a text", int: "a whole number", list: "a list of texts"}
+            problems.append(Problem(f"{key} is {value!r}, not {names[kind]}", path))
+    return dict(found)
+
+
+def _from_text(key: str, text: str, name: str, problems: list[Problem]) -> Any:
+    if KEYS[key] is list:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    if KEYS[key] is int:
+        try:
+            return int(text)
+        except ValueError:
+            problems.append(Problem(f"{name} is {text!r}, not a whole number"))
+    return text

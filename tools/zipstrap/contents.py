@@ -1,0 +1,159 @@
+"""From a plan to bytes: read the sources, compile them in the target, make the archive's members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .archive import Member
+from .compile import BytecodeCache, Source, compile_sources
+from .errors import FileError, Problem
+from .plan import Plan, PlannedFile, PlannedMember
+
+__all__ = ["Contents", "SourceReader", "bytecode_path", "make_contents"]
+
+#: namespace folders need an entry of their own: zipimport makes them up only from 3.14 on (measured)
+_IMPLICIT_FOLDERS_SINCE = (3, 14)
+
+
+class SourceReader:
+    """Reads each file of the library once: what is examined, compiled and packed is the same bytes."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, bytes] = {}
+        self._problems: dict[str, Problem] = {}
+
+    def read(self, path: str) -> bytes:
+        """Return the content of *path*; a failure is collected and reported by :meth:`check`."""
+        data = self._read.get(path)
+        if data is None:
+            try:
+                data = Path(path).read_bytes()
+            except OSError as error:
+                self._problems[path] = Problem(f"cannot be read ({error.strerror or error})", path)
+                data = b""
+            self._read[path] = data
+        return data
+
+    def check(self) -> None:
+        """Raise one :class:`FileError` for everything that could not be read."""
+        problems = list(self._problems.values())
+        if problems:
+            raise FileError(
+                problems[0].text,
+                file=problems[0].file,
+                others=problems[1:],
+                cure="make the library's files readable, and do not change the library during a build",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a plan holds, as bytes."""
+
+    members: tuple[Member, ...]
+    #: bytecode of the modules that lie on disk, by the path of their source in the tree
+    bytecode: Mapping[str, bytes]
+    #: sources that do not compile and are kept as data, with the compiler's message
+    not_compiled: Mapping[str, str]
+    from_cache: int
+    compiled: int
+
+
+def bytecode_path(source: str, cache_tag: str) -> str:
+    """Return where the bytecode of *source* belongs (PEP 3147)."""
+    folder, _, name = source.rpartition("/")
+    return f"{folder}/__pycache__/{name.removesuffix('.py')}.{cache_tag}.pyc"
+
+
+def make_contents(
+    plan: Plan,
+    reader: SourceReader,
+    *,
+    jobs: int,
+    cache: BytecodeCache | None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Contents:
+    """Read and compile everything that *plan* names.
+
+    Raises :class:`FileError` for files that cannot be read, and for sources that do not compile although they
+    should: all of them in one error.
+    """
+    modules = [member for member in plan.members if member.module is not None]
+    on_disk = [file for file in plan.files if file.module is not None]
+    sources = [Source(member.name, member.filename, _data(member, reader)) for member in modules]
+    sources += [Source(file.path, file.path, _data(file, reader)) for file in on_disk]
+    for member in plan.members:
+        _data(member, reader)
+    reader.check()
+    compiled = compile_sources(
+        Path(plan.facts.executable),
+        sources,
+        optimize=plan.options.optimize,
+        jobs=jobs,
+        cache=cache,
+        identity=plan.facts.identity,
+        on_progress=on_progress,
+    )
+    _check_failures(compiled.failures, modules, on_disk)
+    members = [
+        member
+        for item in plan.members
+        for member in _members(item, plan, reader, compiled.pycs.get(item.name))
+    ]
+    if plan.facts.feature_version < _IMPLICIT_FOLDERS_SINCE:
+        members += (Member(f"{folder}/", b"") for folder in _namespace_folders(members))
+    return Contents(
+        members=tuple(members),
+        bytecode={file.path: compiled.pycs[file.path] for file in on_disk if file.path in compiled.pycs},
+        not_compiled=dict(compiled.failures),
+        from_cache=compiled.from_cache,
+        compiled=len(sources),
+    )
+
+
+def _data(item: PlannedMember | PlannedFile, reader: SourceReader) -> bytes:
+    return item.data if item.data is not None else reader.read(item.source or "")
+
+
+def _check_failures(
+    failures: Mapping[str, str], modules: list[PlannedMember], on_disk: list[PlannedFile]
+) -> None:
+    allowed = {item.name for item in modules if item.may_not_compile}
+    allowed |= {item.path for item in on_disk if item.may_not_compile}
+    origins: dict[str, str | None] = {item.name: item.source for item in modules}
+    origins.update((item.path, item.source) for item in on_disk)
+    problems = [
+        Problem(f"does not compile: {message}", origins[name])
+        for name, message in sorted(failures.items())
+        if name not in allowed
+    ]
+    if problems:
+        raise FileError(
+            problems[0].text,
+            file=problems[0].file,
+            others=problems[1:],
+            cure="mend the source, or leave the module out with --exclude",
+        )
+
+
+def _members(item: PlannedMember, plan: Plan, reader: SourceReader, pyc: bytes | None) -> Iterator[Member]:
+    if pyc is not None:
+        yield Member(f"{item.name.removesuffix('.py')}.pyc", pyc, deflate=item.deflate_bytecode)
+    if pyc is None or plan.options.source == "archive":
+        yield Member(item.name, _data(item, reader), deflate=item.deflate_rest)
+
+
+def _namespace_folders(members: list[Member]) -> list[str]:
+    """Return the folders that hold something but are no packages."""
+    folders: set[str] = set()
+    packages: set[str] = set()
+    for member in members:
+        folder, _, name = member.name.rpartition("/")
+        if name in ("__init__.pyc", "__init__.py"):
+            packages.add(folder)
+        while folder:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    return sorted(folders - packages)

@@ -1,0 +1,194 @@
+"""The start-up hooks of a tree: which files they are, and which others a tree has picked up.
+
+The sources are the resources of ``zipstrap.site_hooks``; ``docs/reference/hooks.md`` says what they do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from .errors import FileError, UsageError
+
+__all__ = [
+    "GUARD_ACTIONS",
+    "START_SINCE",
+    "STOP_STATUS",
+    "ZIPS_BY",
+    "ForeignHook",
+    "HookFile",
+    "bake_guard",
+    "foreign_hooks",
+    "hook_files",
+    "hook_kind",
+    "judge_hooks",
+    "list_hooks",
+]
+
+#: What the guard does when the boot is not the tree's own.
+GUARD_ACTIONS = ("off", "report", "stop")
+
+#: The exit status of a start that the guard stopped. 120 is CPython's own (output could not be flushed), 124
+#: to 127 are those of ``timeout``, ``env`` and shells.
+STOP_STATUS = 121
+
+#: What adds the archives of the ``zips`` folder: our ``sitecustomize``, a ``file`` of its own in the site
+#: folder (``.pth`` or ``.start``), or nothing. The file works also where another ``sitecustomize`` replaces
+#: ours, but that it is there costs up to 0.4 ms a start: ``site`` loads a codec to read it (measured).
+ZIPS_BY = ("sitecustomize", "file", "off")
+
+#: The first version whose ``site`` ignores the ``import`` lines of ``.pth`` files (PEP 829, ``site.py`` of
+#: 3.15). Before it the ``.pth`` is the right one, also on 3.15: to resolve the entry point of a ``.start``,
+#: ``site`` imports ``pkgutil`` and all that hangs on it, 3 ms a start (measured, 3.15.2).
+START_SINCE = (3, 18)
+
+_BAKED = rb"^%s = \S+(?=  # baked at build\b)"
+
+HookKind = Literal["pth", "start", "sitecustomize", "usercustomize"]
+
+
+@dataclass(frozen=True, slots=True)
+class HookFile:
+    """A file of the hooks. In the ``archive`` it is a source, to be compiled like any module of the library;
+    in the ``site`` folder it is copied as it is.
+    """
+
+    place: Literal["archive", "site"]
+    name: str
+    data: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignHook:
+    """A start-up file in a site folder which is not one of ours, or no longer."""
+
+    path: Path
+    kind: HookKind
+    reason: str
+
+
+def bake_guard(source: bytes, action: str, *, zips: bool = True) -> bytes:
+    """Return the *source* of our ``sitecustomize`` with *action* and *zips* in its marked lines. Pure.
+
+    Raises :class:`UsageError` for an action not in :data:`GUARD_ACTIONS`, and :class:`FileError` if the
+    source does not have each line exactly once.
+    """
+    _choose("guard action", action, GUARD_ACTIONS)
+    return _bake(
+        _bake(source, b"ACTION", b'"%s"' % action.encode("ascii")), b"ZIPS", str(zips).encode("ascii")
+    )
+
+
+def hook_files(version: tuple[int, int], *, guard: str, zips: str = "sitecustomize") -> tuple[HookFile, ...]:
+    """Return the hooks for a target of *version* (major, minor), by *guard* action and what adds the *zips*.
+
+    There is no file that would do nothing. Raises :class:`UsageError` for a *guard* not in
+    :data:`GUARD_ACTIONS` or a *zips* not in :data:`ZIPS_BY`.
+    """
+    _choose("way to add zips", zips, ZIPS_BY)
+    ours = bake_guard(_resource("sitecustomize.py"), guard, zips=zips == "sitecustomize")
+    files = []
+    if guard != "off" or zips == "sitecustomize":
+        files.append(HookFile("archive", "sitecustomize.py", ours, "checks the boot, adds the zips, chains"))
+    if guard != "off":
+        name = "zipstrap_guard.py"
+        files.append(HookFile("archive", name, _resource(name), "says what of a boot is not the tree's own"))
+    if zips != "off":
+        name = "zipstrap_zips.py"
+        files.append(HookFile("archive", name, _resource(name), "puts a zips folder's archives on sys.path"))
+    if zips == "file":
+        name = "zipstrap.start" if version >= START_SINCE else "zipstrap.pth"
+        files.append(
+            HookFile("site", name, _resource(name), "runs zipstrap_zips where there is a zips folder")
+        )
+    return tuple(files)
+
+
+def foreign_hooks(site_folders: Sequence[Path], ours: Mapping[str, bytes]) -> tuple[ForeignHook, ...]:
+    """Return the start-up files in *site_folders* that are not *ours* (file name to content).
+
+    Folders that do not exist hold none. Raises :class:`FileError` if one cannot be read.
+    """
+    return judge_hooks(list_hooks(site_folders), ours)
+
+
+def list_hooks(site_folders: Sequence[Path]) -> dict[Path, bytes | None]:
+    """Return the start-up files in *site_folders* with their content.
+
+    It is None for what is no file (a package, a dangling link) and for what cannot be read. Raises
+    :class:`FileError` if a folder is there and cannot be listed.
+    """
+    found: dict[Path, bytes | None] = {}
+    for folder in site_folders:
+        try:
+            paths = sorted(folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise FileError(
+                f"the site folder cannot be listed ({error.strerror})",
+                file=folder,
+                cure="make the folder readable",
+            ) from error
+        for path in paths:
+            if hook_kind(path.name) is not None:
+                try:
+                    found[path] = path.read_bytes() if path.is_file() else None
+                except OSError:
+                    found[path] = None
+    return found
+
+
+def judge_hooks(found: Mapping[Path, bytes | None], ours: Mapping[str, bytes]) -> tuple[ForeignHook, ...]:
+    """Return those of *found* that are not *ours* by name and content, with the reason. Pure."""
+    foreign = []
+    for path in sorted(found):
+        kind = hook_kind(path.name)
+        if kind is None or (path.name in ours and found[path] == ours[path.name]):
+            continue
+        reason = "is no longer as zipstrap installed it" if path.name in ours else "is not from zipstrap"
+        foreign.append(ForeignHook(path, kind, reason))
+    return tuple(foreign)
+
+
+def hook_kind(name: str) -> HookKind | None:
+    """Return what ``site`` would take a file or folder *name* in a site folder for; None for no hook.
+
+    A module may be a source, bytecode, an extension module or a package, so any suffix will do. Files
+    that begin with a dot count: ``site`` passes over them in recent versions only.
+    """
+    if name.endswith(".pth"):
+        return "pth"
+    if name.endswith(".start"):
+        return "start"
+    match name.partition(".")[0]:
+        case "sitecustomize":
+            return "sitecustomize"
+        case "usercustomize":
+            return "usercustomize"
+    return None
+
+
+def _choose(what: str, value: str, values: Sequence[str]) -> None:
+    if value not in values:
+        raise UsageError(f"there is no {what} {value!r}", cure=f"choose one of {', '.join(values)}")
+
+
+def _bake(source: bytes, name: bytes, value: bytes) -> bytes:
+    baked, count = re.subn(_BAKED % name, name + b" = " + value, source, flags=re.MULTILINE)
+    if count != 1:
+        raise FileError(
+            f"the hook has {count} lines that bake {name.decode()}, not one",
+            file="site_hooks/sitecustomize.py",
+            cure="install zipstrap again",
+        )
+    return baked
+
+
+def _resource(name: str) -> bytes:
+    return resources.files("zipstrap.site_hooks").joinpath(name).read_bytes()

@@ -1,0 +1,223 @@
+"""The verb inspect: what a tree or an archive holds, how large it is, and why a file is on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .archive import read_archive
+from .errors import FileError
+from .manifest import Manifest, load_manifest
+
+__all__ = [
+    "Inspection",
+    "Item",
+    "Share",
+    "inspect_path",
+    "inspection_to_json",
+    "inspection_to_text",
+    "shares",
+]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A member of the archive or a file of the tree; sizes in bytes, *packed* as it takes room."""
+
+    path: str
+    origin: str
+    size: int
+    packed: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found."""
+
+    path: Path
+    manifest: Manifest | None
+    archive_size: int
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a package or a top-level file takes of the whole."""
+
+    name: str
+    origin: str
+    files: int
+    size: int
+    packed: int
+    part: float
+
+
+def inspect_path(path: Path) -> Inspection:
+    """Look at a tree or an archive; raises :class:`FileError` for anything else."""
+    path = path.absolute()
+    if path.is_dir():
+        manifest = load_manifest(path)
+        archive = path / manifest.layout.archive
+        members = [*_members(archive)]
+        files = [
+            Item(
+                record.path,
+                _origin(record.kind, record.path, manifest),
+                record.size,
+                record.size,
+                record.reason,
+            )
+            for record in manifest.files
+        ]
+        return Inspection(path, manifest, archive.stat().st_size, (*members, *files))
+    return Inspection(path, None, _size(path), tuple(_members(path)))
+
+
+def _members(path: Path) -> Iterator[Item]:
+    with read_archive(path) as archive:
+        for member in archive.members:
+            yield Item(member.name, "archive", member.size, member.compressed_size)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise FileError(
+            f"cannot be read ({error.strerror})", file=path, cure="name a tree or an archive"
+        ) from error
+
+
+def _origin(kind: str, path: str, manifest: Manifest) -> str:
+    return (
+        "dynload" if kind == "extension" and path.startswith(f"{manifest.layout.dynload}/") else "directory"
+    )
+
+
+def shares(inspection: Inspection) -> tuple[Share, ...]:
+    """Return the shares by package, the largest first."""
+    groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    for item in inspection.items:
+        groups[_package(item, inspection.manifest), item.origin].append(item)
+    total = sum(item.packed for item in inspection.items) or 1
+    found = [
+        Share(
+            name,
+            origin,
+            len(items),
+            sum(item.size for item in items),
+            packed := sum(item.packed for item in items),
+            packed / total,
+        )
+        for (name, origin), items in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda share: (-share.packed, share.name, share.origin)))
+
+
+def _package(item: Item, manifest: Manifest | None) -> str:
+    path = item.path
+    if item.origin != "archive" and manifest is not None:
+        path = path.removeprefix(f"{manifest.layout.library}/")
+    folder, slash, _ = path.partition("/")
+    if slash:
+        return "bytecode of single modules" if folder == "__pycache__" else folder
+    name = path.partition(".")[0]
+    return name or path
+
+
+def inspection_to_json(inspection: Inspection) -> dict[str, Any]:
+    """Return everything as JSON-able values."""
+    manifest = inspection.manifest
+    return {
+        "schema_version": SCHEMA,
+        "path": str(inspection.path),
+        "target": None if manifest is None else manifest.target.name,
+        "profile": None if manifest is None else manifest.profile,
+        "archive_size": inspection.archive_size,
+        "shares": [dataclasses.asdict(share) for share in shares(inspection)],
+        "items": [dataclasses.asdict(item) for item in inspection.items],
+        "left_out": {} if manifest is None else dict(manifest.left_out),
+        "needs": [] if manifest is None else list(manifest.needs),
+        "notes": [] if manifest is None else list(manifest.notes),
+    }
+
+
+def inspection_to_text(inspection: Inspection, *, as_tree: bool = False) -> str:
+    """Return a table of shares, or with *as_tree* every file under its folder, for people."""
+    lines = [*_heading(inspection)]
+    lines += _tree_lines(inspection.items) if as_tree else _table_lines(inspection)
+    return "\n".join(lines) + "\n"
+
+
+def _heading(inspection: Inspection) -> Iterator[str]:
+    manifest = inspection.manifest
+    if manifest is None:
+        yield f"{inspection.path}: {len(inspection.items)} members, {_bytes(inspection.archive_size)}"
+        return
+    yield f"{inspection.path}: {manifest.target.name}, profile {manifest.profile}, made by {manifest.made_by}"
+    packed = [item for item in inspection.items if item.origin == "archive"]
+    on_disk = [item for item in inspection.items if item.origin != "archive"]
+    yield f"archive: {len(packed)} members, {_bytes(inspection.archive_size)} in {manifest.layout.archive}"
+    yield f"on disk: {len(on_disk)} files, {_bytes(sum(item.packed for item in on_disk))}"
+    for reason, paths in manifest.left_out.items():
+        yield f"left out: {len(paths)} files: {reason}"
+    if manifest.needs:
+        yield f"needs of the system: {', '.join(manifest.needs)}"
+
+
+def _table_lines(inspection: Inspection) -> Iterator[str]:
+    rows = [
+        (
+            share.name,
+            share.origin,
+            str(share.files),
+            _bytes(share.size),
+            _bytes(share.packed),
+            f"{share.part:6.1%}",
+        )
+        for share in shares(inspection)
+    ]
+    head = ("package", "origin", "files", "size", "room", "share")
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        cells = [
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+    reasons = defaultdict(list)
+    for item in inspection.items:
+        if item.reason:
+            reasons[item.reason].append(item.path)
+    if reasons:
+        yield ""
+        yield "why files are on disk:"
+    for reason, paths in reasons.items():
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        yield f"  {paths[0]}{more}: {reason}"
+
+
+def _tree_lines(items: Iterable[Item]) -> Iterator[str]:
+    shown: tuple[str, ...] = ()
+    for item in sorted(items, key=lambda item: (item.origin != "archive", item.path.split("/"))):
+        place = "archive" if item.origin == "archive" else "tree"
+        *folders, name = (place, *item.path.strip("/").split("/"))
+        for depth, folder in enumerate(folders):
+            if shown[: depth + 1] != tuple(folders[: depth + 1]):
+                yield f"{'  ' * depth}{folder}/"
+        shown = tuple(folders)
+        reason = f"  ({item.reason})" if item.reason else ""
+        yield f"{'  ' * len(folders)}{name}  {_bytes(item.size)}{reason}"
+
+
+def _bytes(number: int) -> str:
+    if number < 10_000:
+        return f"{number} B"
+    return f"{number / 1000:.0f} kB" if number < 10_000_000 else f"{number / 1_000_000:.1f} MB"

@@ -1,0 +1,193 @@
+"""What the target's library holds: every file, classified, with its component."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from .data import components, matches
+from .errors import FileError, InterpreterError
+from .interpreter import Facts
+
+__all__ = ["Entry", "Inventory", "Kind", "LibraryFile", "classify", "scan_library", "take_inventory"]
+
+_SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
+_DYNLOAD = "lib-dynload"
+
+
+class Kind(StrEnum):
+    """What a file of the library is."""
+
+    MODULE = "module"
+    PACKAGE = "package"
+    DATA = "data"
+    EXTENSION = "extension"
+    JUNK = "junk"
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryFile:
+    """A file as it was found: *path* is relative to the library's folder, *source* is where it is read."""
+
+    path: str
+    source: str
+    size: int
+    mode: int
+    #: where a symbolic link points, as it is written; None for a plain file
+    link: str | None = None
+    #: a link whose target is missing, or a folder
+    broken: bool = False
+    #: a link whose target lies outside the library
+    leaves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A classified file of the library."""
+
+    path: str
+    source: str
+    kind: Kind
+    component: str
+    size: int
+    mode: int
+    #: the module that this file is the source or the binary of
+    module: str | None = None
+    #: why a file is junk, or what is unusual about it
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Every file of the target's library, sorted by path."""
+
+    library: str
+    entries: tuple[Entry, ...]
+
+    def modules(self) -> dict[str, Entry]:
+        """Return the importable modules by name; a source wins over an extension module of its name."""
+        found: dict[str, Entry] = {}
+        for entry in self.entries:
+            if entry.module is not None and (
+                entry.module not in found or found[entry.module].kind is Kind.EXTENSION
+            ):
+                found[entry.module] = entry
+        return found
+
+
+def take_inventory(facts: Facts) -> Inventory:
+    """Read the target's library from disk and classify it.
+
+    Raises :class:`InterpreterError` when there is no unpacked library, :class:`FileError` for what cannot be
+    read.
+    """
+    return classify(scan_library(facts), facts)
+
+
+def scan_library(facts: Facts) -> tuple[LibraryFile, ...]:
+    """List the files of the target's library; folders of installed packages are not part of it."""
+    library = Path(facts.library)
+    if not (library / "encodings").is_dir():
+        raise InterpreterError(
+            f"{facts.name} has no unpacked standard library there",
+            file=library,
+            cure="name an interpreter whose library is a folder; zipstrap inspect shows archives",
+        )
+    found = list(_walk(library, library, ""))
+    dynload = next((Path(entry) for entry in facts.search_path if Path(entry).name == _DYNLOAD), None)
+    if dynload is not None and dynload.is_dir() and not dynload.is_relative_to(library):
+        found += _walk(dynload, dynload, f"{_DYNLOAD}/")
+    return tuple(sorted(found, key=lambda file: file.path))
+
+
+def _walk(folder: Path, library: Path, prefix: str) -> Iterable[LibraryFile]:
+    try:
+        children = sorted(os.scandir(folder), key=lambda child: child.name)
+    except OSError as error:
+        raise FileError(
+            f"this folder of the library cannot be listed ({error.strerror})",
+            file=folder,
+            cure="make it readable for the user who builds",
+        ) from error
+    for child in children:
+        path = prefix + child.name
+        if child.is_dir(follow_symlinks=False):
+            if not (prefix == "" and child.name in _SITE_FOLDERS):
+                yield from _walk(Path(child.path), library, f"{path}/")
+        elif child.is_symlink():
+            yield _link(child, path, library)
+        elif child.name.endswith((".pyc", ".pyo")):
+            yield LibraryFile(path, child.path, 0, 0o644)  # junk, thousands of them: not worth asking for
+        elif child.is_file(follow_symlinks=False):
+            status = child.stat(follow_symlinks=False)
+            yield LibraryFile(path, child.path, status.st_size, stat.S_IMODE(status.st_mode))
+
+
+def _link(child: os.DirEntry[str], path: str, library: Path) -> LibraryFile:
+    target = str(Path(child.path).readlink())
+    resolved = Path(os.path.realpath(child.path))
+    leaves = not resolved.is_relative_to(os.path.realpath(library))
+    if not resolved.is_file():
+        return LibraryFile(path, child.path, 0, 0o777, target, broken=True, leaves=leaves)
+    status = resolved.stat()
+    return LibraryFile(
+        path, child.path, status.st_size, stat.S_IMODE(status.st_mode), target, broken=False, leaves=leaves
+    )
+
+
+def classify(files: Iterable[LibraryFile], facts: Facts) -> Inventory:
+    """Classify *files*; pure."""
+    return Inventory(facts.library, tuple(_entry(file, facts) for file in files))
+
+
+def _entry(file: LibraryFile, facts: Facts) -> Entry:
+    kind, module, note = _kind(file, facts)
+    extension = module if kind is Kind.EXTENSION else None
+    return Entry(
+        path=file.path,
+        source=file.source,
+        kind=kind,
+        component="junk" if kind is Kind.JUNK else _component(file.path, extension),
+        size=file.size,
+        mode=file.mode,
+        module=module,
+        note=note,
+    )
+
+
+def _kind(file: LibraryFile, facts: Facts) -> tuple[Kind, str | None, str]:
+    *folders, name = file.path.split("/")
+    if file.broken:
+        return Kind.JUNK, None, f"a link to {file.link}, which is not there"
+    if "__pycache__" in folders or name.endswith((".pyc", ".pyo")):
+        return Kind.JUNK, None, "bytecode made by another run"
+    if name.endswith(("~", ".orig", ".rej", ".swp", ".bak")) or name in {".DS_Store", "Thumbs.db"}:
+        return Kind.JUNK, None, "left behind by an editor or a patch"
+    note = f"a link to {file.link}" if file.link is not None else ""
+    if folders == [_DYNLOAD] or not folders:
+        suffix = next((end for end in facts.extension_suffixes if name.endswith(end)), None)
+        if suffix is not None:
+            return Kind.EXTENSION, name.removesuffix(suffix), note
+    if folders[:1] == [_DYNLOAD]:
+        return Kind.DATA, None, note
+    if name.endswith(".py") and all(part.isidentifier() for part in folders):
+        stem = name.removesuffix(".py")
+        if stem == "__init__" and folders:
+            return Kind.PACKAGE, ".".join(folders), note
+        if stem.isidentifier() or _is_plain_name(stem):
+            return Kind.MODULE, ".".join([*folders, stem]), note
+    return Kind.DATA, None, note
+
+
+def _is_plain_name(stem: str) -> bool:
+    # _sysconfigdata__linux_x86_64-linux-gnu is imported by name although it is no identifier
+    return stem.startswith("_sysconfigdata") and "." not in stem
+
+
+def _component(path: str, extension: str | None) -> str:
+    known = path if extension is None else f"{_DYNLOAD}/{extension}"
+    return next((part.name for part in components() if matches(known, part.patterns)), "core")

@@ -1,0 +1,168 @@
+"""Where things go in a tree: pure functions of a target's facts.
+
+Every path of a :class:`Layout` is relative to the tree's root and written with forward slashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from .errors import UnsupportedError
+from .interpreter import Facts
+
+__all__ = [
+    "Landmark",
+    "Layout",
+    "archive_name",
+    "archive_path",
+    "archive_search",
+    "library_layout",
+    "standard_layout",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Landmark:
+    """A path that the interpreter looks for when it works out its prefix."""
+
+    path: str
+    is_folder: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The places of a tree."""
+
+    name: str
+    executable: str
+    executable_links: tuple[str, ...]
+    archive: str
+    library: str
+    dynload: str
+    site: str
+    shared_libraries: str
+    landmarks: tuple[Landmark, ...]
+    #: what sys.path is in a start with -I -S
+    search_path: tuple[str, ...]
+
+
+def library_layout(facts: Facts) -> Layout:
+    """Return the places inside the archive and the library's folder, for any target; nothing is staged."""
+    library = f"{facts.platlibdir}/python{_feature(facts)}" if facts.os_name == "posix" else "Lib"
+    dynload = f"{library}/lib-dynload" if facts.os_name == "posix" else "DLLs"
+    return Layout(
+        name="library",
+        executable="",
+        executable_links=(),
+        archive=archive_name(facts),
+        library=library,
+        dynload=dynload,
+        site=f"{library}/site-packages",
+        shared_libraries="",
+        landmarks=(),
+        search_path=(archive_name(facts), library, dynload),
+    )
+
+
+def standard_layout(facts: Facts) -> Layout:
+    """Return the ``standard`` layout: one archive, found by the interpreter's own search.
+
+    The search is ``Modules/getpath.c`` up to 3.10 and ``Modules/getpath.py`` since 3.11. Raises
+    :class:`UnsupportedError` for targets whose tree would not be a POSIX prefix.
+    """
+    if facts.os_name != "posix" or facts.framework:
+        kind = "a macOS framework build" if facts.framework else f"an interpreter for {facts.platform}"
+        raise UnsupportedError(
+            f"{facts.name} is {kind}; trees are staged for POSIX prefixes",
+            file=facts.executable,
+            cure="use zipstrap pack, which makes the archive alone",
+        )
+    archive = _below_prefix(facts, archive_path(facts))
+    library = f"{facts.platlibdir}/python{_feature(facts)}"
+    dynload = f"{library}/lib-dynload"
+    name = f"python{_feature(facts)}"
+    return Layout(
+        name="standard",
+        executable=f"bin/{name}{facts.abiflags if facts.debug and not facts.free_threaded else ''}",
+        executable_links=tuple(f"bin/{link}" for link in (name, "python3", "python"))[not facts.debug :],
+        archive=archive,
+        library=library,
+        dynload=dynload,
+        site=_site_folder(facts, library),
+        shared_libraries="lib",
+        landmarks=_landmarks(facts, library, dynload),
+        search_path=(archive, library, dynload),
+    )
+
+
+def archive_path(facts: Facts) -> PurePath:
+    """Return where the target looks for its archive first (PEP 273): the first ``.zip`` of its search."""
+    for entry in facts.search_path:
+        path = facts.path(entry)
+        if path.name.lower() == archive_name(facts):
+            return path
+    # a ._pth file or an embedder left it out of sys.path; the name and the folder are fixed all the same
+    if facts.os_name == "nt":
+        return facts.path(facts.executable).parent / archive_name(facts)
+    return facts.path(facts.prefix) / facts.platlibdir / archive_name(facts)
+
+
+def archive_name(facts: Facts) -> str:
+    """Return ``pythonXY.zip``; free-threaded builds add ``t``, debug builds nothing."""
+    major, minor = facts.feature_version
+    return f"python{major}{minor}{'t' if facts.free_threaded else ''}.zip"
+
+
+def archive_search(version: tuple[int, int], archive: str, starts: Iterable[Path]) -> tuple[Path, ...]:
+    """Return where the interpreter looks for *archive* (3.11+), in its order, without duplicates.
+
+    ``Modules/getpath.py`` goes upward from each of *starts*: the executable's folder, and since 3.14
+    libpython's folder before it. The first that exists decides the prefix, even where an unpacked library
+    lies nearer (measured). Before 3.11 the archive is no landmark and nothing is searched.
+    """
+    if version < (3, 11):
+        return ()
+    return tuple(dict.fromkeys(folder / archive for start in starts for folder in (start, *start.parents)))
+
+
+def _feature(facts: Facts) -> str:
+    return f"{facts.version[0]}.{facts.version[1]}{'t' if facts.free_threaded else ''}"
+
+
+def _below_prefix(facts: Facts, path: PurePath) -> str:
+    prefix = facts.path(facts.prefix)
+    if path.is_relative_to(prefix):
+        return path.relative_to(prefix).as_posix()
+    return f"{facts.platlibdir}/{path.name}"
+
+
+def _site_folder(facts: Facts, library: str) -> str:
+    """Return the site folder inside the library: Debian has three and calls them dist-packages."""
+    folders = [_below_prefix(facts, facts.path(folder)) for folder in facts.site_folders]
+    return next(
+        (folder for folder in folders if folder.startswith(f"{library}/")),
+        f"{library}/site-packages",
+    )
+
+
+def _landmarks(facts: Facts, library: str, dynload: str) -> tuple[Landmark, ...]:
+    found = [
+        Landmark(
+            dynload,
+            is_folder=True,
+            reason="without it exec_prefix falls back to the prefix compiled into the interpreter",
+        )
+    ]
+    if facts.feature_version < (3, 11):
+        found.append(
+            Landmark(
+                f"{library}/os.py",
+                is_folder=False,
+                reason="before 3.11 the archive is no landmark: without this file the interpreter runs the "
+                "library of the prefix compiled into it, and exits 0",
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,252 @@
+"""The plan of a tree: every member of the archive, every file on disk, and why; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .data import boot_modules, matches, split_rules
+from .hooks import HookFile
+from .interpreter import Facts
+from .inventory import Entry, Kind
+from .layout import Layout
+from .profiles import LeftOut, Selection
+
+__all__ = [
+    "FileKind",
+    "Options",
+    "Plan",
+    "PlannedFile",
+    "PlannedMember",
+    "disk_reason",
+    "make_plan",
+]
+
+
+class FileKind(StrEnum):
+    """What a file of the tree is."""
+
+    EXECUTABLE = "executable"
+    SHARED_LIBRARY = "shared library"
+    EXTENSION = "extension"
+    SOURCE = "source"
+    DATA = "data"
+    HOOK = "hook"
+    LINK = "link"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user chose about bytecode, compression and hooks."""
+
+    optimize: int = 0
+    source: str = "archive"
+    compress: str = "stored"
+    guard: str = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMember:
+    """Something that goes into the archive: a module (compiled, with or without its source) or data.
+
+    *name* is the member's name of the source or data; *source* the file to read, or *data* the bytes.
+    """
+
+    name: str
+    component: str
+    module: str | None = None
+    is_package: bool = False
+    #: what is baked as co_filename: below the library's folder, relative to the tree's root
+    filename: str = ""
+    source: str | None = None
+    data: bytes | None = None
+    deflate_bytecode: bool = False
+    deflate_rest: bool = False
+    #: a source that does not compile is packed as it is: the tests hold some on purpose
+    may_not_compile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """Something that lies on disk in the tree, with the reason. *path* is relative to the tree's root."""
+
+    path: str
+    kind: FileKind
+    reason: str
+    mode: int = 0o644
+    component: str = "core"
+    source: str | None = None
+    data: bytes | None = None
+    link: str | None = None
+    #: a module on disk has its bytecode beside it, under __pycache__
+    module: str | None = None
+    may_not_compile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a build will do."""
+
+    facts: Facts
+    layout: Layout
+    options: Options
+    profile: str
+    members: tuple[PlannedMember, ...]
+    files: tuple[PlannedFile, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...] = ()
+
+
+def disk_reason(path: str, version: tuple[int, int]) -> str | None:
+    """Return why *path* of the library must lie on disk for *version*, or None."""
+    return next(
+        (
+            rule.reason
+            for rule in split_rules()
+            if rule.since <= version <= rule.until and matches(path, rule.paths)
+        ),
+        None,
+    )
+
+
+def make_plan(
+    facts: Facts,
+    layout: Layout,
+    selection: Selection,
+    options: Options,
+    hooks: Sequence[HookFile],
+    libraries: Sequence[str] = (),
+) -> Plan:
+    """Return the plan of a tree.
+
+    *libraries* are the paths of the shared libraries that belong to the target's installation, libpython
+    first among them; the tree carries them.
+    """
+    version = facts.feature_version
+    deflate = options.compress == "deflate" and facts.zlib is not None
+    members: list[PlannedMember] = []
+    files: list[PlannedFile] = list(_interpreter(facts, layout, libraries))
+    for entry in selection.kept:
+        reason = disk_reason(entry.path, version)
+        if reason is None and entry.kind is not Kind.EXTENSION:
+            members.append(_member(entry, layout, deflate=deflate))
+        else:
+            files.append(
+                _file(entry, layout, reason or "the system's loader opens extension modules by path")
+            )
+    members += (_hook_member(hook, layout) for hook in hooks if hook.place == "archive")
+    files += (
+        PlannedFile(f"{layout.site}/{hook.name}", FileKind.HOOK, hook.reason, data=hook.data)
+        for hook in hooks
+        if hook.place == "site"
+    )
+    files += _landmarks(layout, selection)
+    files += _folders(files, layout)
+    return Plan(
+        facts=facts,
+        layout=layout,
+        options=options,
+        profile=selection.profile,
+        members=tuple(sorted(members, key=lambda member: member.name)),
+        files=tuple(sorted(files, key=lambda file: file.path)),
+        left_out=selection.left_out,
+        notes=tuple(_notes(facts, options, selection)),
+    )
+
+
+def _interpreter(facts: Facts, layout: Layout, libraries: Sequence[str]) -> Iterable[PlannedFile]:
+    yield PlannedFile(
+        layout.executable, FileKind.EXECUTABLE, "the interpreter", mode=0o755, source=facts.executable
+    )
+    target = layout.executable.rpartition("/")[2]
+    for link in layout.executable_links:
+        yield PlannedFile(link, FileKind.LINK, "another name of the interpreter", mode=0o777, link=target)
+    for library in libraries:
+        yield PlannedFile(
+            f"{layout.shared_libraries}/{library.rpartition('/')[2]}",
+            FileKind.SHARED_LIBRARY,
+            "a shared library of the target's installation: the system has none of its own",
+            mode=0o755,
+            source=library,
+        )
+
+
+def _member(entry: Entry, layout: Layout, *, deflate: bool) -> PlannedMember:
+    is_module = entry.kind in (Kind.MODULE, Kind.PACKAGE)
+    return PlannedMember(
+        name=entry.path,
+        component=entry.component,
+        module=entry.module,
+        is_package=entry.kind is Kind.PACKAGE,
+        filename=f"{layout.library}/{entry.path}" if is_module else "",
+        source=entry.source,
+        deflate_bytecode=deflate and not (is_module and _is_boot(entry.module)),
+        deflate_rest=deflate,
+        may_not_compile=entry.component == "test",
+    )
+
+
+def _hook_member(hook: HookFile, layout: Layout) -> PlannedMember:
+    return PlannedMember(
+        name=hook.name,
+        component="hooks",
+        module=hook.name.removesuffix(".py"),
+        filename=f"{layout.library}/{hook.name}",
+        data=hook.data,
+    )
+
+
+def _is_boot(module: str | None) -> bool:
+    return module is not None and matches(module, boot_modules())
+
+
+def _file(entry: Entry, layout: Layout, reason: str) -> PlannedFile:
+    if entry.kind is Kind.EXTENSION:
+        kind = FileKind.EXTENSION
+    elif entry.module is not None:
+        kind = FileKind.SOURCE
+    else:
+        kind = FileKind.DATA
+    return PlannedFile(
+        f"{layout.library}/{entry.path}",
+        kind,
+        reason,
+        mode=0o755 if entry.mode & 0o111 else 0o644,
+        component=entry.component,
+        source=entry.source,
+        module=entry.module if kind is FileKind.SOURCE else None,
+        may_not_compile=entry.component == "test",
+    )
+
+
+def _landmarks(layout: Layout, selection: Selection) -> Iterable[PlannedFile]:
+    by_path = {f"{layout.library}/{entry.path}": entry for entry in selection.kept}
+    for landmark in layout.landmarks:
+        if landmark.is_folder:
+            yield PlannedFile(landmark.path, FileKind.FOLDER, landmark.reason, mode=0o755)
+        else:
+            # not a module of the tree: the archive comes first, and os is loaded from there
+            yield PlannedFile(
+                landmark.path, FileKind.DATA, landmark.reason, source=by_path[landmark.path].source
+            )
+
+
+def _folders(files: Sequence[PlannedFile], layout: Layout) -> Iterable[PlannedFile]:
+    if not any(file.path == layout.site for file in files):
+        yield PlannedFile(
+            layout.site, FileKind.FOLDER, "where packages are installed: site and pip look for it", mode=0o755
+        )
+
+
+def _notes(facts: Facts, options: Options, selection: Selection) -> Iterable[str]:
+    if options.compress == "deflate" and facts.zlib is None:
+        yield f"{facts.name} has no zlib: it could not read a deflated archive, so everything is stored"
+    if options.source == "none":
+        yield "without sources, tracebacks show no lines of the library and inspect.getsource fails there"
+    absent = sorted(
+        item.entry.path for item in selection.left_out if item.entry.note.endswith("which is not there")
+    )
+    if absent:
+        yield f"dangling links of the library are left out: {', '.join(absent)}"

@@ -1,0 +1,199 @@
+"""Carry a plan out: write the archive and every file of the tree into an empty folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from .archive import MemberRecord, write_archive
+from .contents import Contents, SourceReader, bytecode_path
+from .destination import writing
+from .linkage import Linkage, plan_run_paths, read_elf, set_run_path
+from .manifest import FileRecord
+from .plan import FileKind, Plan, PlannedFile
+
+__all__ = ["Staged", "digest_of", "stage", "write_archive_file"]
+
+_ELF_KINDS = (FileKind.EXECUTABLE, FileKind.SHARED_LIBRARY, FileKind.EXTENSION)
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What was written."""
+
+    members: tuple[MemberRecord, ...]
+    archive_size: int
+    archive_sha256: str
+    files: tuple[FileRecord, ...]
+
+
+class _Hashing(io.RawIOBase):
+    """A stream that hashes what is written through it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        chunk = memoryview(cast("bytes", data))
+        self._stream.write(chunk)
+        self.digest.update(chunk)
+        self.size += len(chunk)
+        return len(chunk)
+
+    def tell(self) -> int:
+        return self.size
+
+
+def write_archive_file(
+    path: Path, contents: Contents, *, mtime: int
+) -> tuple[tuple[MemberRecord, ...], int, str]:
+    """Write the archive and return its members, its size in bytes and its SHA-256."""
+    with writing(path), path.open("wb", buffering=_CHUNK) as file:
+        stream = _Hashing(file)
+        members = write_archive(cast("BinaryIO", stream), contents.members, mtime=mtime)
+    return members, stream.size, stream.digest.hexdigest()
+
+
+def stage(
+    plan: Plan, contents: Contents, reader: SourceReader, linkage: Linkage | None, folder: Path, *, mtime: int
+) -> Staged:
+    """Write everything that *plan* names into the empty *folder*."""
+    for parent in sorted(_folders(plan, contents)):
+        with writing(folder / parent):
+            _make_folder(folder / parent)
+    members, size, sha256 = write_archive_file(folder / plan.layout.archive, contents, mtime=mtime)
+    (folder / plan.layout.archive).chmod(0o644)
+    records = [_place(file, reader, folder) for file in plan.files]
+    records += (
+        _place(file, reader, folder)
+        for file in _bytecode_files(plan.files, contents.bytecode, plan.facts.cache_tag)
+    )
+    changed = _own_run_paths(plan, linkage, folder)
+    return Staged(
+        members,
+        size,
+        sha256,
+        tuple(_hashed_again(record, folder) if record.path in changed else record for record in records),
+    )
+
+
+def _folders(plan: Plan, contents: Contents) -> set[str]:
+    paths = [plan.layout.archive, *(file.path for file in plan.files)]
+    paths += (bytecode_path(path, plan.facts.cache_tag) for path in contents.bytecode)
+    found = {file.path for file in plan.files if file.kind is FileKind.FOLDER}
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent:
+            found.add(parent)
+            parent = parent.rpartition("/")[0]
+    return found
+
+
+def _make_folder(path: Path) -> None:
+    path.mkdir()
+    path.chmod(0o755)  # whatever the umask
+
+
+def _bytecode_files(
+    files: Sequence[PlannedFile], bytecode: Mapping[str, bytes], cache_tag: str
+) -> Iterable[PlannedFile]:
+    for file in files:
+        data = bytecode.get(file.path)
+        if data is not None:
+            yield PlannedFile(
+                bytecode_path(file.path, cache_tag),
+                FileKind.DATA,
+                "bytecode of the module beside it: the tree need not be writable",
+                component=file.component,
+                data=data,
+            )
+
+
+def _place(file: PlannedFile, reader: SourceReader, folder: Path) -> FileRecord:
+    path = folder / file.path
+    size, digest = 0, None
+    with writing(path):
+        if file.kind is FileKind.LINK:
+            path.symlink_to(file.link or "")
+        elif file.kind is not FileKind.FOLDER:
+            data = file.data
+            if data is None and file.module is not None:
+                data = reader.read(file.source or "")
+            if data is not None:
+                path.write_bytes(data)
+                size, digest = len(data), hashlib.sha256(data).hexdigest()
+            else:
+                size, digest = _copy(Path(file.source or ""), path)
+            path.chmod(file.mode)
+    return FileRecord(
+        path=file.path,
+        kind=file.kind.value,
+        reason=file.reason,
+        component=file.component,
+        mode=file.mode,
+        size=size,
+        sha256=digest,
+        link=file.link,
+    )
+
+
+def _copy(source: Path, path: Path) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    size = 0
+    with source.open("rb", buffering=0) as original, path.open("wb", buffering=0) as copy:
+        while chunk := original.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[copy.write(rest) :]
+    return size, digest.hexdigest()
+
+
+def _own_run_paths(plan: Plan, linkage: Linkage | None, folder: Path) -> set[str]:
+    """Point the copied binaries at the tree's own libraries; return the paths of those that changed."""
+    if linkage is None or linkage.private_loader is not None:
+        return set()
+    elves = [
+        elf
+        for file in plan.files
+        if file.kind in _ELF_KINDS and (elf := read_elf(folder / file.path)) is not None
+    ]
+    private = {library.soname for library in linkage.private}
+    changed: set[Path] = set()
+    for run_path, files in plan_run_paths(elves, folder / plan.layout.shared_libraries, private).items():
+        changed.update(set_run_path(files, run_path))
+    return {path.relative_to(folder).as_posix() for path in changed}
+
+
+def digest_of(path: Path) -> tuple[int, str]:
+    """Return size in bytes and SHA-256 of the file *path*."""
+    with path.open("rb") as stream:
+        return os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _hashed_again(record: FileRecord, folder: Path) -> FileRecord:
+    path = folder / record.path
+    size, sha256 = digest_of(path)
+    return FileRecord(
+        path=record.path,
+        kind=record.kind,
+        reason=record.reason,
+        component=record.component,
+        mode=stat.S_IMODE(path.stat().st_mode),
+        size=size,
+        sha256=sha256,
+        link=record.link,
+    )

@@ -1,0 +1,153 @@
+"""The outcome of verify, for people and for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zipstrap.data import checks
+
+from .boots import Boot, BootModule
+from .checks import CheckResult
+from .evidence import Evidence
+
+__all__ = ["Verification", "verification_to_json", "verification_to_text"]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was verified, and what was found."""
+
+    tree: Path
+    evidence: Evidence
+    results: tuple[CheckResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed; with --strict no check warned either."""
+        bad = {"failed", "warned"} if self.evidence.strict else {"failed"}
+        return not any(result.status in bad for result in self.results)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of the checks that failed or warned of their own accord."""
+        return tuple(result.code for result in self.results if result.status in ("failed", "warned"))
+
+
+def verification_to_json(verification: Verification) -> dict[str, Any]:
+    """Return the outcome as JSON-able values, with every module of every boot and its witnesses."""
+    evidence = verification.evidence
+    return {
+        "schema_version": SCHEMA,
+        "tree": str(verification.tree),
+        "target": evidence.target.name,
+        "layout": evidence.layout.name,
+        "passed": verification.passed,
+        "strict": evidence.strict,
+        "checks": [_check_to_json(result) for result in verification.results],
+        "boots": [_boot_to_json(boot, verification) for boot in evidence.boots],
+        "needs": [] if evidence.linkage is None else [library.soname for library in evidence.linkage.system],
+    }
+
+
+def _check_to_json(result: CheckResult) -> dict[str, Any]:
+    data = checks()[result.code]
+    return {
+        "code": result.code,
+        "name": data.name,
+        "title": data.title,
+        "severity": data.severity,
+        "status": result.status,
+        "reason": result.reason,
+        "findings": [finding.text for finding in result.findings],
+        "cause": data.cause if result.findings else "",
+        "cure": data.cure if result.findings else "",
+    }
+
+
+def _boot_to_json(boot: Boot, verification: Verification) -> dict[str, Any]:
+    facts = boot.facts
+    return {
+        "mode": boot.mode.name,
+        "status": boot.status,
+        "reason": boot.reason,
+        "prefix": None if facts is None else facts.base_prefix,
+        "exec_prefix": None if facts is None else facts.base_exec_prefix,
+        "sys_path": [] if facts is None else list(facts.sys_path),
+        "modules": [
+            {
+                "module": module.module,
+                "origin": None if module.origin is None else module.origin.value,
+                "path": module.path,
+                "witnesses": {
+                    "loader": None if module.origin is None else module.origin.value,
+                    "log": None if module.log is None else module.log.value,
+                },
+                "agree": module.agree,
+                "note": module.reason,
+            }
+            for module in verification.evidence.modules.get(boot.mode.name, ())
+        ],
+        "opened": None if boot.opened is None else list(boot.opened),
+        "opened_note": boot.opened_reason,
+    }
+
+
+def verification_to_text(verification: Verification, *, verbose: bool = False) -> str:
+    """Return the outcome for people: the boot set with its origins, then the checks."""
+    return "\n".join(_lines(verification, verbose=verbose)) + "\n"
+
+
+def _lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
+    evidence = verification.evidence
+    yield f"{verification.tree}: {evidence.target.name}, layout {evidence.layout.name}"
+    for boot in evidence.boots:
+        yield _boot_line(boot, evidence.modules.get(boot.mode.name, ()))
+        if boot.status == "ran" and (verbose or boot.mode.name == "plain"):
+            yield from _module_lines(evidence.modules[boot.mode.name], verification)
+    by_status = {
+        status: [result for result in verification.results if result.status == status]
+        for status in ("passed", "not run", "failed", "warned", "consequence")
+    }
+    yield f"checks passed: {', '.join(result.code for result in by_status['passed']) or 'none'}"
+    for result in by_status["not run"]:
+        yield f"not run: {result.code} {checks()[result.code].name}: {result.reason}"
+    for result in (*by_status["warned"], *by_status["failed"]):
+        yield from _finding_lines(result)
+    for result in by_status["consequence"]:
+        yield f"also {result.code} {checks()[result.code].name}, which {result.reason}"
+    bad = len(by_status["failed"]) + (len(by_status["warned"]) if evidence.strict else 0)
+    yield "verified" if not bad else f"NOT VERIFIED: {bad} check{'s' if bad > 1 else ''} failed"
+
+
+def _boot_line(boot: Boot, modules: Iterable[BootModule]) -> str:
+    if boot.status != "ran":
+        return f"mode {boot.mode.name}: {boot.status}: {boot.reason}"
+    counts = Counter(module.origin.value if module.origin else "unseen" for module in modules)
+    agreed = sum(module.agree for module in modules)
+    origins = ", ".join(f"{number} {origin}" for origin, number in sorted(counts.items()))
+    return f"mode {boot.mode.name}: {counts.total()} modules ({origins}), {agreed} with agreed witnesses"
+
+
+def _module_lines(modules: Iterable[BootModule], verification: Verification) -> Iterator[str]:
+    root = f"{verification.evidence.root}/"
+    for module in modules:
+        origin = module.origin.value if module.origin else "unseen"
+        place = f"  {module.path.removeprefix(root)}" if module.path else ""
+        yield f"  {module.module:<28} {origin:<10}{place}".rstrip()
+
+
+def _finding_lines(result: CheckResult) -> Iterator[str]:
+    data = checks()[result.code]
+    yield f"{result.status.upper()} {result.code} {data.name}: not true that {data.title}"
+    for finding in result.findings[:10]:
+        yield f"  {finding.text}"
+    if len(result.findings) > 10:
+        yield f"  and {len(result.findings) - 10} more"
+    yield f"  why: {data.cause}"
+    yield f"  what to do: {data.cure}"

@@ -1,0 +1,75 @@
+"""The verb verify: gather evidence of a tree or an interpreter, and judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from zipstrap.errors import UsageError
+from zipstrap.interpreter import Facts
+from zipstrap.layout import standard_layout
+from zipstrap.manifest import is_tree, load_manifest, target_of
+
+from .boots import MODES
+from .checks import judge
+from .evidence import gather_evidence
+from .report import Verification
+
+__all__ = ["verify_interpreter", "verify_tree"]
+
+
+def verify_tree(
+    tree: Path,
+    *,
+    jobs: int = 1,
+    strict: bool = False,
+    kernel: bool = False,
+    shown_as: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Verification:
+    """Verify a tree that zipstrap built, by its manifest.
+
+    *shown_as* is the name that the report uses: a build verifies its tree before it is put in place.
+    """
+    if not tree.is_dir():
+        raise UsageError("there is no such folder", file=tree, cure="name a tree or an interpreter")
+    tree = tree.absolute()
+    manifest = load_manifest(tree)
+    evidence = gather_evidence(
+        tree,
+        manifest.target,
+        manifest.layout,
+        manifest,
+        modes=MODES,
+        jobs=jobs,
+        strict=strict,
+        kernel=kernel,
+        environ=environ,
+    )
+    return Verification(shown_as or tree, evidence, judge(evidence))
+
+
+def verify_interpreter(
+    facts: Facts,
+    *,
+    jobs: int = 1,
+    strict: bool = False,
+    kernel: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> Verification:
+    """Verify an interpreter where it is installed; one that lies in a tree is verified by its manifest."""
+    root = Path(facts.prefix)
+    if is_tree(root):
+        return verify_tree(root, jobs=jobs, strict=strict, kernel=kernel, environ=environ)
+    evidence = gather_evidence(
+        root,
+        target_of(facts),
+        standard_layout(facts),
+        None,
+        modes=MODES,
+        jobs=jobs,
+        strict=strict,
+        kernel=kernel,
+        environ=environ,
+    )
+    return Verification(root, evidence, judge(evidence))
