@@ -293,23 +293,27 @@ def agreed(boot: Boot) -> tuple[BootModule, ...]:
     """Pair what the probe and the log say of each module, in boot order; what only the log names comes last.
 
     They agree when the origins are the same and neither path contradicts the other: the log may name just
-    the folder in the archive.
+    the folder in the archive. A name that was loaded twice (a sitecustomize that ran the next one) is in the
+    log twice, and in sys.modules once.
     """
-    log = {sighting.module: sighting for sighting in boot.log}
+    log: dict[str, list[Sighting]] = {}
+    for sighting in boot.log:
+        log.setdefault(sighting.module, []).append(sighting)
     named = {sighting.module for sighting in boot.probe}
     pairs: list[BootModule] = []
     for seen in boot.probe:
-        other = log.get(seen.module)
+        others = log.get(seen.module, [])
         reason = ""
-        if other is None and seen.alias_of is not None:
-            other = log.get(seen.alias_of)
+        if not others and seen.alias_of is not None:
+            others = log.get(seen.alias_of, [])
             reason = f"logged as {seen.alias_of}"
-        if other is None:
+        if not others:
             known = UNLOGGED.get(seen.module)
             reason = known or "the log does not name it"
             pairs.append(BootModule(seen.module, seen.origin, None, known is not None, reason, seen.path))
             continue
-        agree = seen.origin is other.origin and _same_place(seen.path, other.path)
+        other = next((entry for entry in others if _agree(seen, entry)), others[-1])
+        agree = _agree(seen, other)
         if not agree:
             reason = f"the probe says {_say(seen)}, the log says {_say(other)}"
         pairs.append(BootModule(seen.module, seen.origin, other.origin, agree, reason, seen.path))
@@ -323,8 +327,10 @@ def agreed(boot: Boot) -> tuple[BootModule, ...]:
     return tuple(pairs)
 
 
-def _same_place(path: str | None, other: str | None) -> bool:
-    return path is None or other is None or _within(path, other.rstrip(os.sep))
+def _agree(seen: Sighting, other: Sighting) -> bool:
+    if seen.origin is not other.origin:
+        return False
+    return seen.path is None or other.path is None or _within(seen.path, other.path.rstrip(os.sep))
 
 
 def _say(sighting: Sighting) -> str:

@@ -380,6 +380,7 @@ def _shadowed(evidence: Evidence) -> Iterator[Finding]:
     if manifest is None:
         raise _NotRun("there is no manifest that says what belongs into the archive")
     packed = {member.name for member in manifest.members}
+    on_disk = {record.path for record in manifest.files}
     seen: set[str] = set()
     for boot in _need_boots(evidence):
         for module in evidence.modules[boot.mode.name]:
@@ -391,6 +392,8 @@ def _shadowed(evidence: Evidence) -> Iterator[Finding]:
             ):
                 seen.add(module.module)
                 paths = _inside(evidence, Path(module.path)) if module.path else ()
+                if paths and paths[0] in on_disk:
+                    continue  # the next sitecustomize, which ours has run
                 yield Finding(
                     f"{module.module} came from {module.path}, not from the archive ({boot.mode.name})",
                     (

@@ -93,10 +93,11 @@ _THE_END = re.compile(r"# (?:clear (?:builtins|sys)\.|cleanup\[\d\] )")
 def parse_verbose_log(text: str) -> VerboseLog:
     """Return what *text*, the stderr of an interpreter that ran with ``-v``, says of the boot.
 
-    Pure, and never raises on any text. A module that is logged twice (3.8 does so with ``_thread``) has the
-    position and the place of the last time, as in sys.modules.
+    Pure, and never raises on any text. A line that is logged twice (3.8 does so for ``_thread``) has the
+    position of the last time, as in sys.modules; a module that came from two places (a sitecustomize that ran
+    the next one) is there twice.
     """
-    found: dict[str, LogEntry] = {}
+    found: dict[LogEntry, None] = {}
     archives: dict[str, None] = {}
     sources: dict[str, str] = {}
     announced: list[str] = []  # paths whose modules are not complete yet
@@ -127,9 +128,9 @@ def parse_verbose_log(text: str) -> VerboseLog:
             complete = True
             break
         if entry is not None:
-            found.pop(entry.module, None)
-            found[entry.module] = entry
-    return VerboseLog(tuple(found.values()), tuple(archives), complete)
+            found.pop(entry, None)
+            found[entry] = None
+    return VerboseLog(tuple(found), tuple(archives), complete)
 
 
 def _read_entry(module: str, loader: str, announced: list[str], extensions: dict[str, str]) -> LogEntry:
