@@ -1,0 +1,95 @@
+"""Everything that is run before a change is merged: ``nox``; one part of it: ``nox -s targets -- 3.9``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.reuse_existing_virtualenvs = True
+# a developer has some of the hosts; at least one is there, for nox itself runs in one
+nox.options.error_on_missing_interpreters = False
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+HOSTS = nox.project.python_versions(PROJECT)
+
+
+def _install(session: nox.Session, *groups: str, project: bool = True) -> None:
+    """Install the project and the dependency groups in one step."""
+    wanted = nox.project.dependency_groups(PROJECT, *groups)
+    session.install(*(["-e", "."] if project else []), *wanted)
+
+
+def _pytest(session: nox.Session, arguments: list[str], *folders: str) -> None:
+    """Run pytest on *folders*, or on the files that *arguments* name."""
+    named = any(Path(argument.partition("::")[0]).exists() for argument in arguments)
+    # loadgroup: all tests of one interpreter in one process, so that they share what was staged for it
+    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *arguments, *(() if named else folders))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Look for slips and for another formatting than ruff's."""
+    _install(session, "lint", project=False)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check", "--diff")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the annotations."""
+    _install(session, "typing")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session(python=HOSTS)
+def tests(session: nox.Session) -> None:
+    """Run the unit and contract tests in every host that is here."""
+    _install(session, "test")
+    _pytest(session, session.posargs, "tests/unit", "tests/contract")
+
+
+@nox.session
+def targets(session: nox.Session) -> None:
+    """Run the tests that need a target, in all found or in those named: 3.13, 3.13t, 3.11-debian."""
+    _install(session, "test")
+    arguments = []
+    for argument in session.posargs:
+        is_name = re.fullmatch(r"3\.\d+[td]*(-debian)?", argument)
+        arguments += ["--target", argument] if is_name else [argument]
+    _pytest(session, arguments, "tests/target")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a broken link is an error."""
+    _install(session, "docs", project=False)
+    session.run("mkdocs", "build", "--strict", *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks, or those named; each prints its own figures."""
+    _install(session, "test")
+    scripts = session.posargs or sorted(str(path) for path in Path("benchmarks").glob("bench_*.py"))
+    if not scripts:
+        session.error("benchmarks/ holds no bench_*.py")
+    for script in scripts:
+        session.run("python", script)
+
+
+@nox.session(default=False)
+def changelog(session: nox.Session) -> None:
+    """Show the next release's changelog; with ``-- --yes``, write it and remove the fragments."""
+    _install(session, "release", project=False)
+    version = PROJECT["project"]["version"]
+    session.run("towncrier", "build", "--version", version, *(session.posargs or ["--draft"]))
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build the source distribution and the wheel, into dist/."""
+    _install(session, "release", project=False)
+    session.run("python", "-m", "build", *session.posargs)

@@ -1,0 +1,118 @@
+"""Imports run strictly downward: command line, verbs, steps, facts and errors."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "tools/zipstrap"
+
+#: From the ground up. A module may import those of lower layers only, at its top or inside a function.
+LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("ground", ("zipstrap", "zipstrap.data", "zipstrap.errors")),
+    (
+        "files",
+        ("zipstrap.archive", "zipstrap.config", "zipstrap.destination", "zipstrap.hooks", "zipstrap.linkage"),
+    ),
+    ("logs", ("zipstrap.verify.kernel_log", "zipstrap.verify.verbose_log")),
+    ("workers", ("zipstrap.worker",)),
+    ("asked of a target", ("zipstrap.compile", "zipstrap.imports", "zipstrap.interpreter")),
+    ("what is there, what goes where", ("zipstrap.inventory", "zipstrap.layout")),
+    ("what is taken", ("zipstrap.profiles",)),
+    ("the plan", ("zipstrap.plan",)),
+    ("what is written", ("zipstrap.contents", "zipstrap.manifest")),
+    ("the tree", ("zipstrap.stage",)),
+    ("witnesses", ("zipstrap.verify.boots",)),
+    ("evidence", ("zipstrap.verify.evidence",)),
+    ("checks", ("zipstrap.verify.checks",)),
+    ("what people read", ("zipstrap.verify.report",)),
+    ("the proof", ("zipstrap.verify", "zipstrap.verify.run")),
+    ("verbs", ("zipstrap.build", "zipstrap.inspection")),
+    ("command line", ("zipstrap.cli",)),
+    ("entry", ("zipstrap.__main__",)),
+)
+
+#: Imports within a layer that are meant: (importer, imported), each with its reason.
+SIDEWAYS: dict[tuple[str, str], str] = {}
+
+#: Read as resources, never imported: they belong to the target.
+FOREIGN = ("zipstrap._in_target", "zipstrap.site_hooks")
+
+
+def layer(module: str) -> int | None:
+    """Return the height of *module*."""
+    return next((height for height, (_, names) in enumerate(LAYERS) if module in names), None)
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+OURS = {name: path for name, path in MODULES.items() if not name.startswith(FOREIGN)}
+
+each_module = pytest.mark.parametrize("module", OURS)
+
+
+def imported(module: str, source: str, *, is_package: bool) -> Iterator[tuple[int, str]]:
+    """Yield the line and name of each module of zipstrap that *source*, the text of *module*, imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (
+                (node.lineno, alias.name) for alias in node.names if alias.name.split(".")[0] == "zipstrap"
+            )
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".")
+                up = node.level - is_package
+                base = ".".join([*parts[: len(parts) - up], *([base] if base else [])])
+            if base.split(".")[0] != "zipstrap":
+                continue
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield node.lineno, inner if inner in MODULES or inner in FOREIGN else base
+
+
+def faults(module: str, source: str, *, is_package: bool) -> list[str]:
+    """Return what is wrong with the imports of *module*."""
+    found = []
+    height = layer(module)
+    if height is None:
+        return [f"{module} has no layer: give it one in LAYERS"]
+    for line, name in imported(module, source, is_package=is_package):
+        if name.startswith(FOREIGN):
+            found.append(f"line {line}: {name} belongs to the target: read it as a resource")
+            continue
+        other = layer(name)
+        if other is None:
+            found.append(f"line {line}: {name} has no layer: give it one in LAYERS")
+        elif other > height or (other == height and (module, name) not in SIDEWAYS):
+            found.append(f"line {line}: {name} ({LAYERS[other][0]}) is not below {LAYERS[height][0]}")
+    return found
+
+
+@each_module
+def test_imports_run_downward(module: str) -> None:
+    path = OURS[module]
+    assert faults(module, path.read_text(encoding="utf-8"), is_package=path.name == "__init__.py") == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "is_package", "fault"),
+    [
+        ("zipstrap.worker", "from . import plan", False, "zipstrap.plan"),
+        ("zipstrap.worker", "def f():\n    from .cli import main", False, "line 2: zipstrap.cli"),
+        ("zipstrap.layout", "import zipstrap.inventory", False, "zipstrap.inventory"),
+        ("zipstrap.verify.checks", "from ..__main__ import main", False, "zipstrap.__main__"),
+        ("zipstrap", "from .errors import ZipstrapError", True, "zipstrap.errors"),
+        ("zipstrap.stage", "from zipstrap import site_hooks", False, "resource"),
+        ("zipstrap.brand_new", "", False, "no layer"),
+    ],
+)
+def test_a_wrong_import_is_found(module: str, source: str, is_package: bool, fault: str) -> None:
+    assert any(fault in each for each in faults(module, source, is_package=is_package))

@@ -1,0 +1,238 @@
+"""What the host does with the hooks, and how the guard finds the tree, without any target."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from zipstrap import hooks
+from zipstrap.errors import FileError, UsageError
+from zipstrap.hooks import (
+    ForeignHook,
+    bake_guard,
+    foreign_hooks,
+    hook_files,
+    hook_kind,
+    judge_hooks,
+    list_hooks,
+)
+
+HOOKS = resources.files("zipstrap.site_hooks")
+OURS = HOOKS.joinpath("sitecustomize.py").read_bytes()
+GUARD = HOOKS.joinpath("zipstrap_guard.py").read_bytes()
+
+
+def assigned(source: bytes) -> dict[str, object]:
+    """Return the constants that a module assigns at its top level."""
+    return {
+        node.targets[0].id: node.value.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+
+
+def test_the_host_states_the_status_that_the_guard_exits_with() -> None:
+    assert assigned(GUARD) == {"STATUS": hooks.STOP_STATUS}
+
+
+@pytest.mark.parametrize("action", hooks.GUARD_ACTIONS)
+@pytest.mark.parametrize("zips", [True, False])
+def test_baking_changes_the_marked_lines_only(action: str, zips: bool) -> None:
+    baked = bake_guard(OURS, action, zips=zips)
+    assert assigned(baked) == {"ACTION": action, "ZIPS": zips}
+    before, after = OURS.splitlines(), baked.splitlines()
+    changed = [old for old, new in zip(before, after, strict=True) if old != new]
+    assert all(line.startswith((b"ACTION = ", b"ZIPS = ")) for line in changed)
+    assert bake_guard(baked, "report") == OURS
+
+
+def test_an_unknown_choice_is_refused_with_the_choices() -> None:
+    with pytest.raises(UsageError, match="off, report, stop"):
+        bake_guard(OURS, "Stop")
+    with pytest.raises(UsageError, match="off, report, stop"):
+        hook_files((3, 13), guard="")
+    with pytest.raises(UsageError, match="sitecustomize, file, off"):
+        hook_files((3, 13), guard="off", zips="pth")
+
+
+@pytest.mark.parametrize("source", [b"", b'ACTION = "off"\n', OURS + OURS])
+def test_a_source_without_its_one_line_is_refused(source: bytes) -> None:
+    with pytest.raises(FileError, match="ACTION, not one"):
+        bake_guard(source, "off")
+
+
+GUARDED = ["archive/sitecustomize.py", "archive/zipstrap_guard.py", "archive/zipstrap_zips.py"]
+
+
+@pytest.mark.parametrize(
+    ("version", "guard", "zips", "names"),
+    [
+        ((3, 8), "report", "sitecustomize", GUARDED),
+        ((3, 15), "stop", "sitecustomize", GUARDED),
+        ((3, 13), "off", "sitecustomize", ["archive/sitecustomize.py", "archive/zipstrap_zips.py"]),
+        ((3, 13), "report", "off", ["archive/sitecustomize.py", "archive/zipstrap_guard.py"]),
+        ((3, 13), "off", "off", []),
+        ((3, 13), "off", "file", ["archive/zipstrap_zips.py", "site/zipstrap.pth"]),
+        ((3, 17), "off", "file", ["archive/zipstrap_zips.py", "site/zipstrap.pth"]),
+        ((3, 18), "off", "file", ["archive/zipstrap_zips.py", "site/zipstrap.start"]),
+        ((3, 15), "stop", "file", [*GUARDED, "site/zipstrap.pth"]),
+    ],
+)
+def test_which_files(version: tuple[int, int], guard: str, zips: str, names: list[str]) -> None:
+    files = hook_files(version, guard=guard, zips=zips)
+    assert [f"{file.place}/{file.name}" for file in files] == names
+    for file in files:
+        assert file.data
+        assert file.reason
+        if file.name == "sitecustomize.py":
+            constants = assigned(file.data)
+            assert (constants["ACTION"], constants["ZIPS"]) == (guard, zips == "sitecustomize")
+
+
+def test_the_pth_is_one_import_line() -> None:
+    (file,) = (file for file in hook_files((3, 8), guard="off", zips="file") if file.place == "site")
+    (line,) = file.data.decode("ascii").splitlines()
+    assert line.startswith("import ")
+    compile(line, file.name, "exec")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("zipstrap.pth", "pth"),
+        (".hidden.pth", "pth"),
+        ("tool.start", "start"),
+        ("sitecustomize.py", "sitecustomize"),
+        ("sitecustomize.cpython-313-x86_64-linux-gnu.so", "sitecustomize"),
+        ("sitecustomize", "sitecustomize"),
+        ("usercustomize.pyc", "usercustomize"),
+        ("sitecustomize_helpers.py", None),
+        ("readme.pth.txt", None),
+        ("pth", None),
+    ],
+)
+def test_what_site_takes_a_name_for(name: str, kind: str | None) -> None:
+    assert hook_kind(name) == kind
+
+
+def test_judging() -> None:
+    site = Path("/t/site")
+    found = {
+        site / "zipstrap.pth": b"import x\n",
+        site / "other.pth": b"import y\n",
+        site / "zipstrap.start": b"changed\n",
+        site / "usercustomize": None,
+        site / "module.py": b"",
+    }
+    ours = {"zipstrap.pth": b"import x\n", "zipstrap.start": b"a:b\n"}
+    assert judge_hooks(found, ours) == (
+        ForeignHook(site / "other.pth", "pth", "is not from zipstrap"),
+        ForeignHook(site / "usercustomize", "usercustomize", "is not from zipstrap"),
+        ForeignHook(site / "zipstrap.start", "start", "is no longer as zipstrap installed it"),
+    )
+    assert judge_hooks({}, ours) == ()
+
+
+def test_listing(tmp_path: Path) -> None:
+    first, second, file = tmp_path / "first", tmp_path / "second", tmp_path / "file"
+    for folder in (first, second):
+        folder.mkdir()
+    file.touch()
+    (first / "a.pth").write_bytes(b"import a\n")
+    (first / "module.py").touch()
+    (first / "usercustomize").mkdir()
+    (second / "sitecustomize.py").symlink_to("nowhere")
+    os.mkfifo(second / "pipe.pth")  # to open it would block
+    assert list_hooks([first, second, tmp_path / "absent", file]) == {
+        first / "a.pth": b"import a\n",
+        first / "usercustomize": None,
+        second / "pipe.pth": None,
+        second / "sitecustomize.py": None,
+    }
+    foreign = foreign_hooks([first, second], {"a.pth": b"import a\n"})
+    assert [hook.path.name for hook in foreign] == ["usercustomize", "pipe.pth", "sitecustomize.py"]
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(FileError, match="Permission denied"):
+        list_hooks([tmp_path])
+
+
+Finder = Callable[..., str | None]
+
+
+@pytest.fixture
+def find_tree() -> Finder:
+    """Give ``tree_of_executable`` with a made-up interpreter: *running* is where /proc/self/exe leads."""
+    body: list[ast.stmt] = [node for node in ast.parse(GUARD).body if isinstance(node, ast.FunctionDef)]
+    code = compile(ast.Module(body, []), "zipstrap_guard.py", "exec")
+
+    def find(running: Path | None, prefix: Path, executable: Path | str, **more: object) -> str | None:
+        def readlink(path: str) -> str:
+            if running is None:
+                raise FileNotFoundError(path)
+            return str(running)
+
+        names: dict[str, object] = {
+            "os": SimpleNamespace(readlink=readlink, path=os.path, stat=os.stat),
+            "sys": SimpleNamespace(base_prefix=str(prefix), executable=str(executable), **more),
+        }
+        exec(code, names)
+        tree = names["tree_of_executable"]
+        assert callable(tree)
+        answer: str | None = tree()
+        return answer
+
+    return find
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    """Give two folders that hold an executable each."""
+    base = tmp_path.resolve()
+    for name in "ab":
+        (base / name / "bin").mkdir(parents=True)
+        (base / name / "bin" / "python").touch()
+    return base / "a", base / "b"
+
+
+def test_the_tree_of_the_running_executable(find_tree: Finder, two: tuple[Path, Path]) -> None:
+    a, b = two
+    assert find_tree(a / "bin/python", a, a / "bin/python") == str(a)
+    # its prefix is elsewhere, or spelled otherwise
+    assert find_tree(a / "bin/python", b, a / "bin/python") == str(a)
+    (b / "link").symlink_to(a)
+    assert find_tree(a / "bin/python", b / "link", b / "link/bin/python") == str(a)
+
+
+def test_the_tree_without_proc(find_tree: Finder, two: tuple[Path, Path]) -> None:
+    a, b = two
+    (b / "bin/py").symlink_to(a / "bin/python")
+    assert find_tree(None, b, b / "bin/py") == str(a)
+
+
+def test_no_tree_when_embedded_or_swapped(find_tree: Finder, two: tuple[Path, Path]) -> None:
+    a, b = two
+    assert find_tree(b / "bin/app", a, "") is None
+    assert find_tree(b / "bin/app", a, a / "bin/python") is None
+    assert find_tree(None, a, "") is None
+
+
+def test_the_tree_of_a_copy_in_a_venv(find_tree: Finder, two: tuple[Path, Path]) -> None:
+    tree, venv = two
+    copy = venv / "bin/python"
+    # from 3.11 the base executable is known; up to 3.10 only the folder in pyvenv.cfg is
+    for base, home in ((tree / "bin/python", None), (copy, str(tree / "bin"))):
+        for prefix in (tree, Path("/elsewhere")):
+            assert find_tree(copy, prefix, copy, _base_executable=str(base), _home=home) == str(tree)
