@@ -20,14 +20,14 @@ from .layout import archive_name, library_layout, standard_layout
 from .linkage import Linkage, resolve_linkage
 from .manifest import MANIFEST_NAME, Manifest, is_tree, make_manifest, manifest_to_json
 from .plan import Options, Plan, make_plan
-from .profiles import Selection, parse_request, select, start_modules
+from .profiles import EXCLUDED, Selection, parse_request, select, start_modules
 from .stage import stage, write_archive_file
 from .verify.report import Verification
 from .verify.run import verify_tree
 
-__all__ = ["Built", "Packed", "Prepared", "Settings", "build", "pack", "prepare"]
+__all__ = ["BuildFailed", "Built", "Packed", "Prepared", "Settings", "build", "pack", "prepare"]
 
-Progress = Callable[[int, int], None]
+_Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,13 @@ def _sources(inventory: Inventory) -> dict[str, ModuleSource]:
 def _broken_imports(
     facts: Facts, inventory: Inventory, selection: Selection, reader: SourceReader
 ) -> tuple[Import, ...]:
-    """Find the imports that leaving modules out breaks; only sources that name one of them are parsed."""
-    left_out = selection.left_out_modules
+    """Find the imports that the user's own exclusions break; only sources that name one of them are parsed.
+
+    What a profile leaves out is known (nobody runs the tests of an application's library), so it is not told
+    at every build.
+    """
+    excluded = {item.entry.module for item in selection.left_out if item.reason == EXCLUDED}
+    left_out = selection.left_out_modules & excluded
     tops = [name for name in left_out if name.rpartition(".")[0] not in left_out]
     if not tops:
         return ()
@@ -168,7 +173,7 @@ def build(
     settings: Settings,
     *,
     environ: Mapping[str, str] | None = None,
-    on_progress: Progress | None = None,
+    on_progress: _Progress | None = None,
 ) -> Built:
     """Make a tree at *destination*; it is complete and verified, or absent."""
     environ = os.environ if environ is None else environ
@@ -205,7 +210,7 @@ def pack(
     settings: Settings,
     *,
     environ: Mapping[str, str] | None = None,
-    on_progress: Progress | None = None,
+    on_progress: _Progress | None = None,
 ) -> Packed:
     """Make the archive alone; a folder as *destination* gets the archive's own name inside it."""
     environ = os.environ if environ is None else environ
@@ -244,7 +249,7 @@ class BuildFailed(FileError):  # noqa: N818 - it reads as what it says
 
 
 def _contents(
-    prepared: Prepared, settings: Settings, environ: Mapping[str, str], on_progress: Progress | None
+    prepared: Prepared, settings: Settings, environ: Mapping[str, str], on_progress: _Progress | None
 ) -> Contents:
     cache = BytecodeCache(default_cache_folder(environ)) if settings.cache else None
     return make_contents(

@@ -200,7 +200,7 @@ def mentions(data: bytes, names: Sequence[str]) -> bool:
     if not words:
         return False
     pattern = _words(words)
-    if not pattern.search(text):
+    if not any(word in text for word in words) or not pattern.search(text):
         # a literal may be put together from pieces, everything else is spelt out
         return any(_puts_together(text, match.end()) for match in _CALL.finditer(text))
     return any(pattern.search(match[0]) for match in _STATEMENT.finditer(text)) or any(

@@ -23,7 +23,7 @@ __all__ = [
     "shares",
 ]
 
-SCHEMA = 1
+_SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def inspection_to_json(inspection: Inspection) -> dict[str, Any]:
     """Return everything as JSON-able values."""
     manifest = inspection.manifest
     return {
-        "schema_version": SCHEMA,
+        "schema_version": _SCHEMA,
         "path": str(inspection.path),
         "target": None if manifest is None else manifest.target.name,
         "profile": None if manifest is None else manifest.profile,

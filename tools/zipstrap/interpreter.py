@@ -26,12 +26,13 @@ __all__ = [
     "find_interpreter",
     "load_facts",
     "probe",
+    "venv_base",
 ]
 
 OLDEST = (3, 8)
 NEWEST = (3, 15)
 
-FACTS_SCHEMA = 1
+_SCHEMA = 1
 
 _SUPPORTED = f"CPython {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
 _VERSION = re.compile(r"(?:python|cpython)?(\d+(?:\.\d+){0,2}t?)")
@@ -120,7 +121,7 @@ def facts_to_json(facts: Facts) -> str:
     values = dataclasses.asdict(facts)
     values["builtin_modules"] = sorted(facts.builtin_modules)
     values["frozen_modules"] = sorted(facts.frozen_modules)
-    return json.dumps({"schema_version": FACTS_SCHEMA, **values}, indent=1, sort_keys=True) + "\n"
+    return json.dumps({"schema_version": _SCHEMA, **values}, indent=1, sort_keys=True) + "\n"
 
 
 def facts_from_json(text: str | bytes, source: str | Path) -> Facts:
@@ -128,9 +129,9 @@ def facts_from_json(text: str | bytes, source: str | Path) -> Facts:
     try:
         values = json.loads(text)
         schema = values.get("schema_version")
-        if schema == FACTS_SCHEMA:
+        if schema == _SCHEMA:
             return _facts(values)
-        reason = f"schema_version is {schema!r}, not {FACTS_SCHEMA}"
+        reason = f"schema_version is {schema!r}, not {_SCHEMA}"
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
     raise FileError(

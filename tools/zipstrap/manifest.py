@@ -31,6 +31,7 @@ __all__ = [
     "load_manifest",
     "make_manifest",
     "manifest_to_json",
+    "target_of",
 ]
 
 MANIFEST_NAME = "zipstrap-manifest.json"

@@ -11,10 +11,14 @@ from .errors import Problem, UsageError
 from .interpreter import Facts
 from .inventory import Entry, Inventory, Kind
 
-__all__ = ["LeftOut", "Request", "Selection", "parse_request", "select", "start_modules"]
+__all__ = ["EXCLUDED", "LeftOut", "Request", "Selection", "parse_request", "select", "start_modules"]
 
 #: without these no interpreter starts, whatever a profile or an option says
 _INDISPENSABLE = ("encodings", "codecs", "io", "abc", "site", "os")
+
+
+#: the reason of what the user leaves out, apart from what the profile does
+EXCLUDED = "excluded by name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ def _reason_to_leave(
     if entry.kind is Kind.JUNK:
         return entry.note
     if entry.component in request.exclude or _belongs(entry, request.exclude):
-        return "excluded by name"
+        return EXCLUDED
     if entry.component in request.include or _belongs(entry, request.include):
         return None
     if entry.component in request.profile.without:

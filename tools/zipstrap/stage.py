@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import os
-import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from .plan import FileKind, Plan, PlannedFile
 __all__ = ["Staged", "digest_of", "stage", "write_archive_file"]
 
 _ELF_KINDS = (FileKind.EXECUTABLE, FileKind.SHARED_LIBRARY, FileKind.EXTENSION)
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +75,14 @@ def stage(
             _make_folder(folder / parent)
     members, size, sha256 = write_archive_file(folder / plan.layout.archive, contents, mtime=mtime)
     (folder / plan.layout.archive).chmod(0o644)
-    records = [_place(file, reader, folder) for file in plan.files]
+    buffer = bytearray(_CHUNK)
+    records = [_place(file, reader, folder, buffer) for file in plan.files]
     records += (
-        _place(file, reader, folder)
+        _place(file, reader, folder, buffer)
         for file in _bytecode_files(plan.files, contents.bytecode, plan.facts.cache_tag)
     )
-    changed = _own_run_paths(plan, linkage, folder)
-    return Staged(
-        members,
-        size,
-        sha256,
-        tuple(_hashed_again(record, folder) if record.path in changed else record for record in records),
-    )
+    _own_run_paths(plan, linkage, folder)
+    return Staged(members, size, sha256, tuple(_hashed(record, folder) for record in records))
 
 
 def _folders(plan: Plan, contents: Contents) -> set[str]:
@@ -121,9 +117,9 @@ def _bytecode_files(
             )
 
 
-def _place(file: PlannedFile, reader: SourceReader, folder: Path) -> FileRecord:
+def _place(file: PlannedFile, reader: SourceReader, folder: Path, buffer: bytearray) -> FileRecord:
     path = folder / file.path
-    size, digest = 0, None
+    size, sha256 = 0, None
     with writing(path):
         if file.kind is FileKind.LINK:
             path.symlink_to(file.link or "")
@@ -133,9 +129,12 @@ def _place(file: PlannedFile, reader: SourceReader, folder: Path) -> FileRecord:
                 data = reader.read(file.source or "")
             if data is not None:
                 path.write_bytes(data)
-                size, digest = len(data), hashlib.sha256(data).hexdigest()
+                size, sha256 = len(data), hashlib.sha256(data).hexdigest()
             else:
-                size, digest = _copy(Path(file.source or ""), path)
+                # run paths are still to be set in binaries: they are hashed when that is done
+                size, sha256 = _copy(
+                    Path(file.source or ""), path, buffer, hashed=file.kind not in _ELF_KINDS
+                )
             path.chmod(file.mode)
     return FileRecord(
         path=file.path,
@@ -144,38 +143,39 @@ def _place(file: PlannedFile, reader: SourceReader, folder: Path) -> FileRecord:
         component=file.component,
         mode=file.mode,
         size=size,
-        sha256=digest,
+        sha256=sha256,
         link=file.link,
     )
 
 
-def _copy(source: Path, path: Path) -> tuple[int, str]:
-    digest = hashlib.sha256()
+def _copy(source: Path, path: Path, buffer: bytearray, *, hashed: bool) -> tuple[int, str | None]:
+    """Copy through *buffer*: a fresh buffer for each piece costs more than the copying (measured)."""
+    digest = hashlib.sha256() if hashed else None
     size = 0
+    view = memoryview(buffer)
     with source.open("rb", buffering=0) as original, path.open("wb", buffering=0) as copy:
-        while chunk := original.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[copy.write(rest) :]
-    return size, digest.hexdigest()
+        while count := original.readinto(buffer):
+            if digest is not None:
+                digest.update(view[:count])
+            size += count
+            written = 0
+            while written < count:
+                written += copy.write(view[written:count])
+    return size, digest.hexdigest() if digest is not None else None
 
 
-def _own_run_paths(plan: Plan, linkage: Linkage | None, folder: Path) -> set[str]:
-    """Point the copied binaries at the tree's own libraries; return the paths of those that changed."""
+def _own_run_paths(plan: Plan, linkage: Linkage | None, folder: Path) -> None:
+    """Point the copied binaries at the tree's own libraries."""
     if linkage is None or linkage.private_loader is not None:
-        return set()
+        return
     elves = [
         elf
         for file in plan.files
         if file.kind in _ELF_KINDS and (elf := read_elf(folder / file.path)) is not None
     ]
     private = {library.soname for library in linkage.private}
-    changed: set[Path] = set()
     for run_path, files in plan_run_paths(elves, folder / plan.layout.shared_libraries, private).items():
-        changed.update(set_run_path(files, run_path))
-    return {path.relative_to(folder).as_posix() for path in changed}
+        set_run_path(files, run_path)
 
 
 def digest_of(path: Path) -> tuple[int, str]:
@@ -184,16 +184,10 @@ def digest_of(path: Path) -> tuple[int, str]:
         return os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _hashed_again(record: FileRecord, folder: Path) -> FileRecord:
+def _hashed(record: FileRecord, folder: Path) -> FileRecord:
+    if record.sha256 is not None or record.kind in (FileKind.LINK, FileKind.FOLDER):
+        return record
     path = folder / record.path
-    size, sha256 = digest_of(path)
-    return FileRecord(
-        path=record.path,
-        kind=record.kind,
-        reason=record.reason,
-        component=record.component,
-        mode=stat.S_IMODE(path.stat().st_mode),
-        size=size,
-        sha256=sha256,
-        link=record.link,
-    )
+    with writing(path):
+        size, sha256 = digest_of(path)
+    return dataclasses.replace(record, size=size, sha256=sha256)

@@ -48,7 +48,7 @@ __all__ = [
     "to_json",
 ]
 
-Resolve = Callable[[str], str]
+_Resolve = Callable[[str], str]
 """Maps a path to its real path: ``os.path.realpath`` on a host that has the tree, the identity in tests."""
 
 
@@ -142,7 +142,7 @@ class ProbeFacts:
     zlib: Zlib
 
 
-Status = Literal["ran", "failed", "not run"]
+_Status = Literal["ran", "failed", "not run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Boot:
     """
 
     mode: Mode
-    status: Status
+    status: _Status
     reason: str = ""
     returncode: int | None = None
     stderr: str = ""
@@ -184,7 +184,7 @@ class BootModule:
 
 
 #: Modules that no ``-v`` log names, and why (CPython ``Python/pylifecycle.c``, pycore_interp_init).
-UNLOGGED = {
+_UNLOGGED = {
     "sys": "made by the C runtime before there is a log",
     "builtins": "made by the C runtime before there is a log",
 }
@@ -199,7 +199,7 @@ _KINDS = {
 
 
 def origin_of(
-    kind: LogLoader, path: str | None, tree: TreePaths, *, resolve: Resolve = os.path.realpath
+    kind: LogLoader, path: str | None, tree: TreePaths, *, resolve: _Resolve = os.path.realpath
 ) -> Origin:
     """Return the origin of a module that a loader of *kind* took from *path*.
 
@@ -228,7 +228,7 @@ def _within(path: str, place: str) -> bool:
 
 
 def read_probe(
-    answer: Mapping[str, Any], tree: TreePaths, *, resolve: Resolve = os.path.realpath
+    answer: Mapping[str, Any], tree: TreePaths, *, resolve: _Resolve = os.path.realpath
 ) -> tuple[tuple[Sighting, ...], ProbeFacts]:
     """Turn the probe's *answer* into sightings in boot order, and facts. Pure but for *resolve*.
 
@@ -261,7 +261,7 @@ def read_probe(
     return tuple(_sight(module, tree, resolve) for module in modules), facts
 
 
-def _sight(module: Mapping[str, Any], tree: TreePaths, resolve: Resolve) -> Sighting:
+def _sight(module: Mapping[str, Any], tree: TreePaths, resolve: _Resolve) -> Sighting:
     kind = LogLoader.OTHER
     for base in module["loader"]:
         place, _, name = base.rpartition(".")
@@ -280,7 +280,7 @@ def _sight(module: Mapping[str, Any], tree: TreePaths, resolve: Resolve) -> Sigh
     return Sighting(name, origin_of(kind, path, tree, resolve=resolve), path, own if own != name else None)
 
 
-def read_log(text: str, tree: TreePaths, *, resolve: Resolve = os.path.realpath) -> tuple[Sighting, ...]:
+def read_log(text: str, tree: TreePaths, *, resolve: _Resolve = os.path.realpath) -> tuple[Sighting, ...]:
     """Turn the text of a ``-v`` log into sightings in boot order. Pure but for *resolve*; never raises."""
     resolve = functools.cache(resolve)
     return tuple(
@@ -308,7 +308,7 @@ def agreed(boot: Boot) -> tuple[BootModule, ...]:
             others = log.get(seen.alias_of, [])
             reason = f"logged as {seen.alias_of}"
         if not others:
-            known = UNLOGGED.get(seen.module)
+            known = _UNLOGGED.get(seen.module)
             reason = known or "the log does not name it"
             pairs.append(BootModule(seen.module, seen.origin, None, known is not None, reason, seen.path))
             continue

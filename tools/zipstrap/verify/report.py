@@ -16,7 +16,7 @@ from .evidence import Evidence
 
 __all__ = ["Verification", "verification_to_json", "verification_to_text"]
 
-SCHEMA = 1
+_SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def verification_to_json(verification: Verification) -> dict[str, Any]:
     """Return the outcome as JSON-able values, with every module of every boot and its witnesses."""
     evidence = verification.evidence
     return {
-        "schema_version": SCHEMA,
+        "schema_version": _SCHEMA,
         "tree": str(verification.tree),
         "target": evidence.target.name,
         "layout": evidence.layout.name,
