@@ -2,9 +2,9 @@
 
     python benchmarks/bench_build.py [PYTHON] [--pairs N]
 
-Each pair runs both commands one after the other, so that a machine whose speed drifts treats them alike; the
-ratio of CPU times (user and system, all processes) is taken pair by pair. Nothing is judged here: the figures go
-into the documentation with this command.
+Each pair runs both commands one after the other, so that a machine whose speed drifts treats them alike;
+the ratio of CPU times (user and system, all processes) is taken pair by pair. Nothing is judged here: the
+figures go into the documentation with this command.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Run:
 
 
 def run(command: list[str], environ: dict[str, str]) -> Run:
-    """Run *command* and return its CPU time in seconds with all its processes, and the largest one's memory."""
+    """Run *command*; CPU time in seconds is of all its processes, memory in bytes of the largest."""
     start = os.times().elapsed
     null = os.open(os.devnull, os.O_RDWR)
     actions = [(os.POSIX_SPAWN_DUP2, null, stream) for stream in (0, 1)]
@@ -70,17 +70,8 @@ def main() -> None:
         sources = folder / "sources"
         count = copy_sources(prepare(facts, Settings()).plan, sources)
         environ = {**os.environ, "ZIPSTRAP_CACHE_DIR": str(folder / "cache")}
-        build = [
-            sys.executable,
-            "-m",
-            "zipstrap",
-            "build",
-            facts.executable,
-            "-o",
-            str(folder / "tree"),
-            "-q",
-            "--force",
-        ]
+        build = [sys.executable, "-m", "zipstrap", "build", facts.executable, "-q", "--force"]
+        build += ["-o", str(folder / "tree")]
         compileall = [facts.executable, "-m", "compileall", "-q", str(sources)]
         ratios, cold, warm, plain = [], [], [], []
         for _ in range(arguments.pairs):
@@ -94,14 +85,11 @@ def main() -> None:
     median = statistics.median
     print(f"{facts.name}, {count} modules, {arguments.pairs} pairs; medians (smallest to largest)")
     print(f"compileall: {median(run.cpu for run in plain):.2f} s CPU")
-    print(
-        f"build, nothing cached: {median(run.cpu for run in cold):.2f} s CPU, {median(run.wall for run in cold):.2f} s"
-    )
+    for what, runs in (("nothing cached", cold), ("nothing changed", warm)):
+        print(f"build, {what}: {median(run.cpu for run in runs):.2f} s CPU", end=", ")
+        print(f"{median(run.wall for run in runs):.2f} s elapsed")
     print(f"ratio: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     print(f"peak memory of the largest process: {max(run.peak for run in cold) / 1e6:.0f} MB")
-    print(
-        f"build, nothing changed: {median(run.cpu for run in warm):.2f} s CPU, {median(run.wall for run in warm):.2f} s"
-    )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def _plain():
     for entry in sys.path:
         if entry.endswith("/lib-dynload") and not entry.startswith(tree + "/"):
             return False
-    for module in sys.modules.values():
+    for module in list(sys.modules.values()):
         # A frozen module's __file__ names a file that is not there: only loaders tell the truth.
         loader = getattr(getattr(module, "__spec__", None), "loader", None)
         if not isinstance(loader, type):  # built in or frozen

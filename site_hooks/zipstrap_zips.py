@@ -20,9 +20,7 @@ def add(site_folder):
         path = os.path.join(folder, name)
         if name.endswith(".zip") and not name.startswith(".") and path not in sys.path:
             try:
-                zipimport.zipimporter(
-                    path
-                )  # reads the directory of the archive, which the import system keeps
+                zipimport.zipimporter(path)  # what it reads here, the import system uses later
             except Exception:
                 continue
             found.append(path)

@@ -11,26 +11,31 @@ import pytest
 import zipstrap.compile
 from zipstrap.compile import BytecodeCache, Compiled, Source, compile_sources
 from zipstrap.errors import InterpreterError
-from zipstrap.worker import SCHEMA, clean_environment, worker_script
+from zipstrap.worker import SCHEMA, clean_environment, worker_command, worker_script
 
 from .interpreters import Target
 
 #: Modules with large tables, many constants, sets, much nesting, or another encoding than the rest.
-NAMED = (
-    "_pydecimal.py", "_strptime.py", "argparse.py", "ast.py", "asyncio/base_events.py", "collections/__init__.py",
-    "dataclasses.py", "encodings/cp1252.py", "encodings/idna.py", "enum.py", "functools.py", "html/entities.py",
-    "http/__init__.py", "inspect.py", "locale.py", "mimetypes.py", "opcode.py", "pathlib.py", "re.py",
-    "sqlite3/__init__.py", "stringprep.py", "subprocess.py", "tarfile.py", "token.py", "tokenize.py", "typing.py",
-    "zipfile.py",
-)  # fmt: skip
+NAMED = """
+    _pydecimal _strptime argparse ast asyncio/base_events collections/__init__ dataclasses encodings/cp1252
+    encodings/idna enum functools html/entities http/__init__ inspect locale mimetypes opcode pathlib re
+    sqlite3/__init__ stringprep subprocess tarfile token tokenize typing zipfile
+""".split()
 
 SYNTHETIC = {
-    "sets.py": "def f(x): return x in {'b', 'a', 'c d', 1, 2.5, (3, 'e'), None, b'f'}\nfor g in {'p', 'q', 'r'}: pass\n",
+    "sets.py": (
+        "def f(x): return x in {'b', 'a', 'c d', 1, 2.5, (3, 'e'), None, b'f'}\n"
+        "for g in {'p', 'q', 'r'}: pass\n"
+    ),
     "same_sets.py": "a = lambda x: x in {'one', 'two', 'three'}\nb = lambda x: x in {'three', 'two', 'one'}\n",
     "alike.py": "a = (1, 1.0, True, (1,), (1.0,), (True,), 0.0, -0.0, (0.0,), (-0.0,), '1', b'1', 1j, -0j)\n",
     "nan.py": "a = 1e999 - 1e999\nb = (1e999 * 0, 1e999)\ndef f(): return 1e999 - 1e999\n",
     "strings.py": "a = 'caf\\xe9', '\\ud800', 'x' * 300, 'name', 'no name', '\\U0001f600'\nd\xe9j\xe0 = a\n",
-    "tuples.py": "a = (1, (2, ('x', ('y z', (None, ...)))))\nb = ('x', ('y z', (None, ...)))\n" f"c = {tuple(range(300))}\n",
+    "tuples.py": (
+        "a = (1, (2, ('x', ('y z', (None, ...)))))\n"
+        "b = ('x', ('y z', (None, ...)))\n"
+        f"c = {tuple(range(300))}\n"
+    ),
     "functions.py": (
         "class C:\n"
         "    'A class.'\n"
@@ -128,7 +133,10 @@ def sources(target: Target) -> list[Source]:
     """Give some sixty modules of the target's library, and sources made up to be difficult."""
     folder = library(target)
     every = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*.py") if path.is_file())
-    names = {*every[:: len(every) // 35], *(name for name in NAMED if (folder / name).is_file())}
+    names = {
+        *every[:: len(every) // 35],
+        *(f"{name}.py" for name in NAMED if (folder / f"{name}.py").is_file()),
+    }
     real = [Source(name, f"lib/{name}", (folder / name).read_bytes()) for name in sorted(names)]
     made_up = {**{name: text.encode() for name, text in SYNTHETIC.items()}, **ENCODED}
     return [*real, *(Source(name, f"lib/made_up/{name}", data) for name, data in made_up.items())]
@@ -261,10 +269,11 @@ def test_a_crash_is_reported(target: Target, tmp_path: Path, monkeypatch: pytest
     script.write_text(
         "import os, sys\nsys.stderr.write('about to crash\\n')\nsys.stderr.flush()\nos.abort()\n"
     )
-    command = zipstrap.compile.worker_command
-    monkeypatch.setattr(
-        zipstrap.compile, "worker_command", lambda executable, _, *rest: command(executable, script, *rest)
-    )
+
+    def crash(executable: Path, _: Path, job: Path, answer: Path) -> list[str]:
+        return worker_command(executable, script, job, answer)
+
+    monkeypatch.setattr(zipstrap.compile, "worker_command", crash)
     with pytest.raises(InterpreterError, match="about to crash") as caught:
         build(target, [Source("a", "lib/a.py", b"a = 1\n")])
     assert caught.value.problem.file == str(target.executable)

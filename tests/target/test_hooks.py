@@ -263,6 +263,12 @@ def test_reports_a_missing_lib_dynload(tree: Tree) -> None:
     tree.assert_report("sys.base_exec_prefix", tree.root, "more)")
 
 
+def test_reports_another_lib_dynload(tree: Tree, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "lib-dynload"
+    other.mkdir(parents=True)
+    tree.assert_report("lib-dynload is", tree.root, other, PYTHONPATH=str(other))
+
+
 def test_reports_the_archive_of_another_tree(tree: Tree, trees: Maker, tmp_path: Path) -> None:
     other = trees("none").copy(tmp_path.resolve() / "other")
     (other.root / "pad").mkdir()
@@ -363,11 +369,10 @@ def test_runs_the_next_sitecustomize(tree: Tree, target: Target, kind: str) -> N
         place = tree.site / "sitecustomize.pyc"
         code = "import py_compile, sys; py_compile.compile(*sys.argv[1:])"
         subprocess.run([target.executable, "-I", "-c", code, source, place], check=True)
-    done = tree.start(
-        "-c", f"{TELL}; import sitecustomize as s; print(s.__file__, sys.modules[s.__name__] is s)"
-    )
+    tell = "import sitecustomize as s; print(s.__file__, sys.modules[s.__name__] is s, 'ACTION' in vars(s))"
+    done = tree.start("-c", f"{TELL}; {tell}")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[1:] == [repr(["sitecustomize", str(place)]), f"{place} True"]
+    assert done.stdout.splitlines()[1:] == [repr(["sitecustomize", str(place)]), f"{place} True False"]
 
 
 def test_a_sitecustomize_before_the_archive_replaces_ours(trees: Maker, tmp_path: Path) -> None:

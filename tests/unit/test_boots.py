@@ -77,7 +77,7 @@ def test_witnesses_agree_on_every_module_and_on_their_order(name: str) -> None:
     assert [pair.module for pair in pairs] == [sighting.module for sighting in boot.probe]
     logged = [pair.module for pair in pairs if pair.log is not None and pair.module != "os.path"]
     assert [sighting.module for sighting in boot.log] == logged
-    assert {pair.module: pair.reason for pair in pairs if pair.log is None} == boots.UNLOGGED
+    assert {pair.module: pair.reason for pair in pairs if pair.log is None} == boots._UNLOGGED
     assert "__main__" not in origins(pairs)
 
 

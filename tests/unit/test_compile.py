@@ -112,7 +112,7 @@ constants = st.recursive(
 )
 
 
-def canonical(value: object) -> bytes:
+def canonical(value: Any) -> bytes:
     data: bytes = worker.canonical(marshal.dumps(value))
     return data
 
@@ -132,7 +132,8 @@ def test_the_form_depends_on_the_value_alone(value: object) -> None:
 
 def flags_and_references(data: bytes) -> tuple[int, list[int]]:
     """Return how many objects are flagged, and the numbers referred to; knows only what the test writes."""
-    flagged, used, at = 0, [], 0
+    used: list[int] = []
+    flagged = at = 0
     while at < len(data):
         kind = chr(data[at] & 0x7F)
         at += 1

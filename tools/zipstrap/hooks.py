@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from .errors import FileError, UsageError
+from .errors import FileError, UnsupportedError, UsageError
 
 __all__ = [
     "GUARD_ACTIONS",
@@ -21,6 +21,7 @@ __all__ = [
     "ZIPS_BY",
     "ForeignHook",
     "HookFile",
+    "HookKind",
     "bake_guard",
     "foreign_hooks",
     "hook_files",
@@ -36,15 +37,14 @@ GUARD_ACTIONS = ("off", "report", "stop")
 #: to 127 are those of ``timeout``, ``env`` and shells.
 STOP_STATUS = 121
 
-#: What adds the archives of the ``zips`` folder: our ``sitecustomize``, a ``file`` of its own in the site
-#: folder (``.pth`` or ``.start``), or nothing. The file works also where another ``sitecustomize`` replaces
-#: ours, but that it is there costs up to 0.4 ms a start: ``site`` loads a codec to read it (measured).
-ZIPS_BY = ("sitecustomize", "file", "off")
+#: What adds the archives of the ``zips`` folder: our ``sitecustomize``, a ``.pth`` or ``.start`` file in the
+#: site folder, or nothing. A file works also where another ``sitecustomize`` replaces ours, but it costs:
+#: for any ``.pth``, ``site`` loads a codec, up to 0.4 ms a start; to resolve the entry point of a ``.start``
+#: it imports ``pkgutil`` and all that hangs on it, 3 ms a start (measured, 3.15.2).
+ZIPS_BY = ("sitecustomize", "pth", "start", "off")
 
-#: The first version whose ``site`` ignores the ``import`` lines of ``.pth`` files (PEP 829, ``site.py`` of
-#: 3.15). Before it the ``.pth`` is the right one, also on 3.15: to resolve the entry point of a ``.start``,
-#: ``site`` imports ``pkgutil`` and all that hangs on it, 3 ms a start (measured, 3.15.2).
-START_SINCE = (3, 18)
+#: The first version that reads ``.start`` files (PEP 829). Up to 3.17 ``site`` runs ``.pth`` lines as well.
+START_SINCE = (3, 15)
 
 _BAKED = rb"^%s = \S+(?=  # baked at build\b)"
 
@@ -88,9 +88,16 @@ def hook_files(version: tuple[int, int], *, guard: str, zips: str = "sitecustomi
     """Return the hooks for a target of *version* (major, minor), by *guard* action and what adds the *zips*.
 
     There is no file that would do nothing. Raises :class:`UsageError` for a *guard* not in
-    :data:`GUARD_ACTIONS` or a *zips* not in :data:`ZIPS_BY`.
+    :data:`GUARD_ACTIONS` or a *zips* not in :data:`ZIPS_BY`, and :class:`UnsupportedError` for a ``.start``
+    file where nothing reads it.
     """
     _choose("way to add zips", zips, ZIPS_BY)
+    if zips == "start" and version < START_SINCE:
+        raise UnsupportedError(
+            f"Python {version[0]}.{version[1]} reads no .start files: they are there from "
+            f"{START_SINCE[0]}.{START_SINCE[1]} on",
+            cure="use --zips pth",
+        )
     ours = bake_guard(_resource("sitecustomize.py"), guard, zips=zips == "sitecustomize")
     files = []
     if guard != "off" or zips == "sitecustomize":
@@ -101,8 +108,8 @@ def hook_files(version: tuple[int, int], *, guard: str, zips: str = "sitecustomi
     if zips != "off":
         name = "zipstrap_zips.py"
         files.append(HookFile("archive", name, _resource(name), "puts a zips folder's archives on sys.path"))
-    if zips == "file":
-        name = "zipstrap.start" if version >= START_SINCE else "zipstrap.pth"
+    if zips in ("pth", "start"):
+        name = f"zipstrap.{zips}"
         files.append(
             HookFile("site", name, _resource(name), "runs zipstrap_zips where there is a zips folder")
         )

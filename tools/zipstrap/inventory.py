@@ -39,7 +39,7 @@ class LibraryFile:
     mode: int
     #: where a symbolic link points, as it is written; None for a plain file
     link: str | None = None
-    #: a link whose target is missing, or a folder
+    #: a link whose target is missing, or a folder that holds the link
     broken: bool = False
     #: a link whose target lies outside the library
     leaves: bool = False
@@ -69,14 +69,15 @@ class Inventory:
     entries: tuple[Entry, ...]
 
     def modules(self) -> dict[str, Entry]:
-        """Return the importable modules by name; a source wins over an extension module of its name."""
-        found: dict[str, Entry] = {}
-        for entry in self.entries:
-            if entry.module is not None and (
-                entry.module not in found or found[entry.module].kind is Kind.EXTENSION
-            ):
-                found[entry.module] = entry
-        return found
+        """Return the importable modules by name: of one name, a package wins, then a source.
+
+        The library's folder comes before ``lib-dynload`` on ``sys.path``, and in one folder packages go
+        first (``importlib._bootstrap_external.FileFinder``, and zipimport's search order).
+        """
+        order = (Kind.EXTENSION, Kind.MODULE, Kind.PACKAGE)
+        named = [entry for entry in self.entries if entry.module is not None]
+        named.sort(key=lambda entry: order.index(entry.kind))
+        return {entry.module: entry for entry in named if entry.module is not None}
 
 
 def take_inventory(facts: Facts) -> Inventory:
@@ -89,7 +90,10 @@ def take_inventory(facts: Facts) -> Inventory:
 
 
 def scan_library(facts: Facts) -> tuple[LibraryFile, ...]:
-    """List the files of the target's library; folders of installed packages are not part of it."""
+    """List the files of the target's library; folders of installed packages are not part of it.
+
+    Extension modules are listed below ``lib-dynload``, wherever the target has them.
+    """
     library = Path(facts.library)
     if not (library / "encodings").is_dir():
         raise InterpreterError(
@@ -97,14 +101,17 @@ def scan_library(facts: Facts) -> tuple[LibraryFile, ...]:
             file=library,
             cure="name an interpreter whose library is a folder; zipstrap inspect shows archives",
         )
-    found = list(_walk(library, library, ""))
-    dynload = next((Path(entry) for entry in facts.search_path if Path(entry).name == _DYNLOAD), None)
+    found = list(_walk(library, library, "", ()))
+    name = "DLLs" if facts.os_name == "nt" else _DYNLOAD
+    dynload = next((Path(entry) for entry in facts.search_path if facts.path(entry).name == name), None)
     if dynload is not None and dynload.is_dir() and not dynload.is_relative_to(library):
-        found += _walk(dynload, dynload, f"{_DYNLOAD}/")
+        found += _walk(dynload, dynload, f"{_DYNLOAD}/", ())
     return tuple(sorted(found, key=lambda file: file.path))
 
 
-def _walk(folder: Path, library: Path, prefix: str) -> Iterable[LibraryFile]:
+def _walk(folder: Path, library: Path, prefix: str, above: tuple[str, ...]) -> Iterable[LibraryFile]:
+    """List *folder*; *above* are the real paths of its parents, to end where links go round."""
+    here = (*above, os.path.realpath(folder))
     try:
         children = sorted(os.scandir(folder), key=lambda child: child.name)
     except OSError as error:
@@ -115,9 +122,10 @@ def _walk(folder: Path, library: Path, prefix: str) -> Iterable[LibraryFile]:
         ) from error
     for child in children:
         path = prefix + child.name
-        if child.is_dir(follow_symlinks=False):
-            if not (prefix == "" and child.name in _SITE_FOLDERS):
-                yield from _walk(Path(child.path), library, f"{path}/")
+        if prefix == "" and child.name in _SITE_FOLDERS:
+            continue
+        if _is_folder(child) and not (child.is_symlink() and os.path.realpath(child.path) in here):
+            yield from _walk(Path(child.path), library, f"{path}/", here)
         elif child.is_symlink():
             yield _link(child, path, library)
         elif child.name.endswith((".pyc", ".pyo")):
@@ -125,6 +133,13 @@ def _walk(folder: Path, library: Path, prefix: str) -> Iterable[LibraryFile]:
         elif child.is_file(follow_symlinks=False):
             status = child.stat(follow_symlinks=False)
             yield LibraryFile(path, child.path, status.st_size, stat.S_IMODE(status.st_mode))
+
+
+def _is_folder(child: os.DirEntry[str]) -> bool:
+    try:
+        return child.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _link(child: os.DirEntry[str], path: str, library: Path) -> LibraryFile:

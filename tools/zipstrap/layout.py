@@ -22,6 +22,9 @@ __all__ = [
     "standard_layout",
 ]
 
+#: POSIX by name, but their interpreters are no executables that find a prefix from where they lie
+_NO_PREFIX = frozenset({"cygwin", "emscripten", "ios", "wasi"})
+
 
 @dataclass(frozen=True, slots=True)
 class Landmark:
@@ -51,7 +54,7 @@ class Layout:
 
 def library_layout(facts: Facts) -> Layout:
     """Return the places inside the archive and the library's folder, for any target; nothing is staged."""
-    library = f"{facts.platlibdir}/python{_feature(facts)}" if facts.os_name == "posix" else "Lib"
+    library = _library_folder(facts) if facts.os_name == "posix" else "Lib"
     dynload = f"{library}/lib-dynload" if facts.os_name == "posix" else "DLLs"
     return Layout(
         name="library",
@@ -73,21 +76,27 @@ def standard_layout(facts: Facts) -> Layout:
     The search is ``Modules/getpath.c`` up to 3.10 and ``Modules/getpath.py`` since 3.11. Raises
     :class:`UnsupportedError` for targets whose tree would not be a POSIX prefix.
     """
-    if facts.os_name != "posix" or facts.framework:
-        kind = "a macOS framework build" if facts.framework else f"an interpreter for {facts.platform}"
+    if facts.os_name != "posix" or facts.framework or facts.platform in _NO_PREFIX:
+        kind = f"an interpreter for {facts.platform}"
+        if facts.framework and facts.platform == "darwin":
+            kind = "a macOS framework build"
         raise UnsupportedError(
             f"{facts.name} is {kind}; trees are staged for POSIX prefixes",
             file=facts.executable,
             cure="use zipstrap pack, which makes the archive alone",
         )
     archive = _below_prefix(facts, archive_path(facts))
-    library = f"{facts.platlibdir}/python{_feature(facts)}"
+    library = _library_folder(facts)
     dynload = f"{library}/lib-dynload"
-    name = f"python{_feature(facts)}"
+    # as CPython's own "make install" names them: python3.14d, python3.13t, and links without the flags
+    major, minor = facts.feature_version
+    name, *links = dict.fromkeys(
+        f"bin/python{end}" for end in (f"{major}.{minor}{facts.abiflags}", f"{major}.{minor}", "3", "")
+    )
     return Layout(
         name="standard",
-        executable=f"bin/{name}{facts.abiflags if facts.debug and not facts.free_threaded else ''}",
-        executable_links=tuple(f"bin/{link}" for link in (name, "python3", "python"))[not facts.debug :],
+        executable=name,
+        executable_links=tuple(links),
         archive=archive,
         library=library,
         dynload=dynload,
@@ -121,15 +130,27 @@ def archive_search(version: tuple[int, int], archive: str, starts: Iterable[Path
 
     ``Modules/getpath.py`` goes upward from each of *starts*: the executable's folder, and since 3.14
     libpython's folder before it. The first that exists decides the prefix, even where an unpacked library
-    lies nearer (measured). Before 3.11 the archive is no landmark and nothing is searched.
+    lies nearer; the root folder itself is never asked (both measured). Before 3.11 the archive is no
+    landmark and nothing is searched.
     """
     if version < (3, 11):
         return ()
-    return tuple(dict.fromkeys(folder / archive for start in starts for folder in (start, *start.parents)))
+    folders = (folder for start in starts for folder in (start, *start.parents))
+    return tuple(dict.fromkeys(folder / archive for folder in folders if folder != folder.parent))
 
 
 def _feature(facts: Facts) -> str:
     return f"{facts.version[0]}.{facts.version[1]}{'t' if facts.free_threaded else ''}"
+
+
+def _library_folder(facts: Facts) -> str:
+    """Return the library's folder in a tree: where the target has it, for that is where it will look.
+
+    3.8 knows no ``sys.platlibdir``, yet distributions have built it for ``lib64``.
+    """
+    name = f"python{_feature(facts)}"
+    folder = _below_prefix(facts, facts.path(facts.library))
+    return folder if folder.split("/")[1:] == [name] else f"{facts.platlibdir}/{name}"
 
 
 def _below_prefix(facts: Facts, path: PurePath) -> str:

@@ -23,6 +23,9 @@ __all__ = [
     "make_plan",
 ]
 
+#: Python's own licence, as installations name it
+_LICENCES = ("LICENSE.txt", "LICENSE")
+
 
 class FileKind(StrEnum):
     """What a file of the tree is."""
@@ -125,12 +128,16 @@ def make_plan(
     first among them; the tree carries them.
     """
     version = facts.feature_version
-    deflate = options.compress == "deflate" and facts.zlib is not None
+    no_deflate = _why_not_deflate(facts, selection) if options.compress == "deflate" else None
+    deflate = options.compress == "deflate" and no_deflate is None
     members: list[PlannedMember] = []
     files: list[PlannedFile] = list(_interpreter(facts, layout, libraries))
+    hook_names = {hook.name for hook in hooks if hook.place == "archive"}
     for entry in selection.kept:
         reason = disk_reason(entry.path, version)
         if reason is None and entry.kind is not Kind.EXTENSION:
+            if entry.path in hook_names:
+                continue  # from an earlier run: ours is the one that counts
             members.append(_member(entry, layout, deflate=deflate))
         else:
             files.append(
@@ -152,18 +159,20 @@ def make_plan(
         members=tuple(sorted(members, key=lambda member: member.name)),
         files=tuple(sorted(files, key=lambda file: file.path)),
         left_out=selection.left_out,
-        notes=tuple(_notes(facts, options, selection)),
+        notes=tuple(_notes(no_deflate, options, selection)),
     )
 
 
 def _interpreter(facts: Facts, layout: Layout, libraries: Sequence[str]) -> Iterable[PlannedFile]:
+    if not layout.executable:
+        return
     yield PlannedFile(
         layout.executable, FileKind.EXECUTABLE, "the interpreter", mode=0o755, source=facts.executable
     )
     target = layout.executable.rpartition("/")[2]
     for link in layout.executable_links:
         yield PlannedFile(link, FileKind.LINK, "another name of the interpreter", mode=0o777, link=target)
-    for library in libraries:
+    for library in dict.fromkeys(libraries):
         yield PlannedFile(
             f"{layout.shared_libraries}/{library.rpartition('/')[2]}",
             FileKind.SHARED_LIBRARY,
@@ -209,8 +218,9 @@ def _file(entry: Entry, layout: Layout, reason: str) -> PlannedFile:
         kind = FileKind.SOURCE
     else:
         kind = FileKind.DATA
+    folder, _, rest = entry.path.partition("/")
     return PlannedFile(
-        f"{layout.library}/{entry.path}",
+        f"{layout.dynload}/{rest}" if folder == "lib-dynload" else f"{layout.library}/{entry.path}",
         kind,
         reason,
         mode=0o755 if entry.mode & 0o111 else 0o644,
@@ -240,9 +250,17 @@ def _folders(files: Sequence[PlannedFile], layout: Layout) -> Iterable[PlannedFi
         )
 
 
-def _notes(facts: Facts, options: Options, selection: Selection) -> Iterable[str]:
-    if options.compress == "deflate" and facts.zlib is None:
-        yield f"{facts.name} has no zlib: it could not read a deflated archive, so everything is stored"
+def _why_not_deflate(facts: Facts, selection: Selection) -> str | None:
+    if facts.zlib is None:
+        return f"{facts.name} has no zlib"
+    if facts.zlib != "builtin" and "zlib" not in selection.kept_modules:
+        return "zlib is left out"
+    return None
+
+
+def _notes(no_deflate: str | None, options: Options, selection: Selection) -> Iterable[str]:
+    if no_deflate is not None:
+        yield f"{no_deflate}: the tree could not read a deflated archive, so everything is stored"
     if options.source == "none":
         yield "without sources, tracebacks show no lines of the library and inspect.getsource fails there"
     absent = sorted(
@@ -250,3 +268,5 @@ def _notes(facts: Facts, options: Options, selection: Selection) -> Iterable[str
     )
     if absent:
         yield f"dangling links of the library are left out: {', '.join(absent)}"
+    if not any(entry.path in _LICENCES for entry in selection.kept):
+        yield "the library holds no LICENSE.txt: hand Python's licence on with what you make, as it asks"

@@ -6,15 +6,12 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .data import ProfileData, components, extension_halves, matches, profiles
+from .data import ProfileData, components, extension_halves, matches, needed_modules, profiles
 from .errors import Problem, UsageError
 from .interpreter import Facts
 from .inventory import Entry, Inventory, Kind
 
 __all__ = ["EXCLUDED", "LeftOut", "Request", "Selection", "parse_request", "select", "start_modules"]
-
-#: without these no interpreter starts, whatever a profile or an option says
-_INDISPENSABLE = ("encodings", "codecs", "io", "abc", "site", "os")
 
 
 #: the reason of what the user leaves out, apart from what the profile does
@@ -72,10 +69,11 @@ def parse_request(
                 close = difflib.get_close_matches(name, known, 1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 problems.append(Problem(f"{option} {name}: no component or module of this library{hint}"))
-    problems += (
-        Problem(f"--exclude {name}: no interpreter starts without it")
-        for name in sorted({*exclude} & {*_INDISPENSABLE, "core"})
-    )
+    for name in sorted({*exclude} & known):
+        needed = [module for module in needed_modules() if _inside(module, (name,))]
+        if needed or name == "core":
+            what = "it" if name in (*needed, "core") else needed[0]
+            problems.append(Problem(f"--exclude {name}: an interpreter needs {what} to start"))
     problems += (Problem(f"{name} is both included and excluded") for name in sorted({*exclude} & {*include}))
     if problems:
         raise UsageError(
@@ -88,13 +86,23 @@ def parse_request(
 
 
 def start_modules(request: Request, inventory: Inventory) -> tuple[str, ...] | None:
-    """Return the modules from which imports are followed, or None when the profile takes all."""
+    """Return the modules from which imports are followed, or None when the profile takes all.
+
+    They are what the profile names, what a start needs and what is included, without what is excluded.
+    """
     if request.profile.start is None:
         return None
-    known = inventory.modules()
-    whole = (*request.profile.whole, *request.include)
-    inside = [name for name in known if _inside(name, whole)]
-    return tuple(dict.fromkeys([*(name for name in request.profile.start if name in known), *inside]))
+    named = (*needed_modules(), *request.profile.start)
+    return tuple(
+        name
+        for name, entry in sorted(inventory.modules().items())
+        if (
+            matches(name, named)
+            or _inside(name, request.profile.whole)
+            or _closeness(entry, request.include) >= 0
+        )
+        and not _is_excluded(entry, request)
+    )
 
 
 def select(
@@ -121,9 +129,9 @@ def _reason_to_leave(
 ) -> str | None:
     if entry.kind is Kind.JUNK:
         return entry.note
-    if entry.component in request.exclude or _belongs(entry, request.exclude):
+    if _is_excluded(entry, request):
         return EXCLUDED
-    if entry.component in request.include or _belongs(entry, request.include):
+    if _closeness(entry, request.include) >= 0 or _holds_included(entry, request):
         return None
     if entry.component in request.profile.without:
         return f"component {entry.component}, which the profile {request.profile.name} leaves out"
@@ -149,12 +157,32 @@ def _inside(module: str, names: Iterable[str]) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in names)
 
 
-def _belongs(entry: Entry, names: Iterable[str]) -> bool:
-    """Tell whether *entry* is one of the modules *names*, or lies in one of those packages."""
-    if entry.module is not None:
-        return _inside(entry.module, names)
-    folder = entry.path.rpartition("/")[0].replace("/", ".")
-    return bool(folder) and _inside(folder, names)
+def _closeness(entry: Entry, names: Iterable[str]) -> int:
+    """Return how closely one of *names* names *entry*: -1 not at all, 0 its component, n a name of n parts."""
+    where = entry.module or entry.path.rpartition("/")[0].replace("/", ".")
+    return max(
+        (
+            len(name.split(".")) if _inside(where, (name,)) else 0
+            for name in names
+            if name == entry.component or _inside(where, (name,))
+        ),
+        default=-1,
+    )
+
+
+def _is_excluded(entry: Entry, request: Request) -> bool:
+    """Tell whether *entry* is excluded, and by a name at least as close as any that includes it."""
+    excluded = _closeness(entry, request.exclude)
+    return (
+        excluded >= 0
+        and excluded >= _closeness(entry, request.include)
+        and not _holds_included(entry, request)
+    )
+
+
+def _holds_included(entry: Entry, request: Request) -> bool:
+    """Tell whether *entry* is a package in which something is included: without it, that is no use."""
+    return entry.kind is Kind.PACKAGE and any(name.startswith(f"{entry.module}.") for name in request.include)
 
 
 def _reached(entry: Entry, reached: frozenset[str]) -> bool:

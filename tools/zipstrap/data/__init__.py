@@ -20,6 +20,7 @@ __all__ = [
     "components",
     "extension_halves",
     "matches",
+    "needed_modules",
     "profiles",
     "split_rules",
 ]
@@ -53,7 +54,7 @@ class ProfileData:
     without: frozenset[str]
     halves: bool
     whole: tuple[str, ...]
-    #: None takes every module; otherwise only these and what they import
+    #: None takes every module; otherwise only these (patterns of names) and what they import
     start: tuple[str, ...] | None
 
 
@@ -124,7 +125,14 @@ def profiles() -> Mapping[str, ProfileData]:
 @functools.cache
 def boot_modules() -> tuple[str, ...]:
     """Return patterns of the modules that a start may read from the archive."""
-    return tuple(_load("boot")["modules"])
+    data = _load("boot")
+    return (*data["needed"], *data["others"])
+
+
+@functools.cache
+def needed_modules() -> tuple[str, ...]:
+    """Return the modules, each absent from some version, that a start cannot do without."""
+    return tuple(_load("boot")["needed"])
 
 
 @functools.cache

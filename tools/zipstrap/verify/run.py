@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,14 +31,16 @@ def verify_tree(
 ) -> Verification:
     """Verify a tree that zipstrap built, by its manifest.
 
-    *shown_as* is the name that the report uses: a build verifies its tree before it is put in place.
+    *shown_as* is the name that the report uses: a build verifies its tree before it is put in place. Raises
+    :class:`UsageError` where there is no folder, and :class:`FileError` for a manifest that is missing or
+    damaged and for files that cannot be read.
     """
     if not tree.is_dir():
         raise UsageError("there is no such folder", file=tree, cure="name a tree or an interpreter")
-    tree = tree.absolute()
     manifest = load_manifest(tree)
+    named = tree.absolute()
     evidence = gather_evidence(
-        tree,
+        Path(os.path.realpath(tree)),
         manifest.target,
         manifest.layout,
         manifest,
@@ -45,8 +49,9 @@ def verify_tree(
         strict=strict,
         kernel=kernel,
         environ=environ,
+        named=named,
     )
-    return Verification(shown_as or tree, evidence, judge(evidence))
+    return Verification(shown_as or named, evidence, judge(evidence))
 
 
 def verify_interpreter(
@@ -61,15 +66,20 @@ def verify_interpreter(
     root = Path(facts.prefix)
     if is_tree(root):
         return verify_tree(root, jobs=jobs, strict=strict, kernel=kernel, environ=environ)
+    layout = standard_layout(facts)
+    executable = Path(facts.executable)
+    if executable.is_relative_to(root):  # its name may be another than a build would give it
+        layout = dataclasses.replace(layout, executable=executable.relative_to(root).as_posix())
     evidence = gather_evidence(
-        root,
+        Path(os.path.realpath(root)),
         target_of(facts),
-        standard_layout(facts),
+        layout,
         None,
         modes=MODES,
         jobs=jobs,
         strict=strict,
         kernel=kernel,
         environ=environ,
+        named=root,
     )
     return Verification(root, evidence, judge(evidence))

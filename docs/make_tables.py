@@ -1,0 +1,169 @@
+"""Write the parts of the pages that say what the package's data says: ``python docs/make_tables.py``.
+
+A part lies between ``<!-- made from data: NAME -->`` and ``<!-- end -->``; what stands there is replaced.
+``tests/contract/test_docs.py`` fails when a page and the data differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from zipstrap import cli
+from zipstrap.data import checks, components, extension_halves, profiles, split_rules
+
+ROOT = Path(__file__).parent.parent
+PAGES = ROOT / "docs"
+
+_PART = re.compile(r"(<!-- made from data: (?P<name>[a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line as the package defines it."""
+    return cli._parser()
+
+
+def verbs() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each verb, by name."""
+    return next(
+        dict(action.choices) for action in parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
+
+
+def code(text: str) -> str:
+    """Return *text* as code; a bar would end a table's cell."""
+    return "`" + text.replace("|", r"\|") + "`"
+
+
+def _check_sections() -> Iterator[str]:
+    for check in checks().values():
+        yield f"## {check.code}"
+        yield ""
+        yield f"`{check.name}` asserts that {check.title}. Severity: {check.severity}."
+        yield ""
+        yield f"**Cause.** {check.cause}"
+        yield ""
+        yield f"**Cure.** {check.cure}"
+        yield ""
+        if check.masks:
+            links = ", ".join(f"[{other}](#{other.lower()})" for other in sorted(check.masks))
+            yield f"**Consequences.** When this one fails, what these find is put down to it: {links}."
+            yield ""
+
+
+def _check_list() -> Iterator[str]:
+    yield "| code | name | asserts that | severity |"
+    yield "|---|---|---|---|"
+    for check in checks().values():
+        link = f"[{check.code}](#{check.code.lower()})"
+        yield f"| {link} | {check.name} | {check.title} | {check.severity} |"
+
+
+def _component_list() -> Iterator[str]:
+    yield "| component | what it is | its files, below the library's folder |"
+    yield "|---|---|---|"
+    for part in components():
+        yield f"| `{part.name}` | {part.about} | {', '.join(map(code, part.patterns))} |"
+    yield "| `core` | everything else | |"
+
+
+def _profile_list() -> Iterator[str]:
+    yield "| profile | what it takes | components left out |"
+    yield "|---|---|---|"
+    for profile in profiles().values():
+        left = ", ".join(map(code, profile.without)) or "none"
+        yield f"| `{profile.name}` | {profile.about} | {left} |"
+
+
+def _start_list() -> Iterator[str]:
+    profile = profiles()["minimal"]
+    yield "Whole packages: " + ", ".join(map(code, profile.whole)) + "."
+    yield ""
+    yield "Modules from which imports are followed: " + ", ".join(map(code, profile.start or ())) + "."
+
+
+def _half_list() -> Iterator[str]:
+    yield "| where the target has no | these are left out |"
+    yield "|---|---|"
+    for extension, patterns in extension_halves().items():
+        yield f"| `{extension}` | {', '.join(map(code, patterns))} |"
+
+
+def _rule_list() -> Iterator[str]:
+    yield "| files, below the library's folder | versions | why |"
+    yield "|---|---|---|"
+    for rule in split_rules():
+        since = "" if rule.since <= (3, 8) else f"from {rule.since[0]}.{rule.since[1]}"
+        until = "" if rule.until >= (3, 15) else f"up to {rule.until[0]}.{rule.until[1]}"
+        versions = " ".join(filter(None, (since, until))) or "all"
+        yield f"| {', '.join(map(code, rule.paths))} | {versions} | {rule.reason} |"
+
+
+def _option_list(verb: str) -> Iterator[str]:
+    """Yield a table of arguments, those without a name first; not argparse's own, which varies by version."""
+    actions = sorted(verbs()[verb]._actions, key=lambda action: bool(action.option_strings))
+    yield "| argument | what it does |"
+    yield "|---|---|"
+    for action in actions:
+        if action.dest == "help":
+            continue
+        value = action.metavar or "|".join(map(str, action.choices or ()))
+        if action.option_strings:
+            ending = "" if action.nargs == 0 else f" {value}"
+            names = ", ".join(code(name + ending) for name in action.option_strings)
+        else:
+            names = code(str(value))
+        yield f"| {names} | {action.help} |"
+
+
+def _layer_list() -> Iterator[str]:
+    source = (ROOT / "tests/contract/test_imports.py").read_text(encoding="utf-8")
+    layers = next(
+        ast.literal_eval(node.value)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.AnnAssign)
+        and node.value is not None
+        and isinstance(node.target, ast.Name)
+        and node.target.id == "LAYERS"
+    )
+    yield "| layer, from the top | modules |"
+    yield "|---|---|"
+    for name, modules in reversed(layers):
+        yield f"| {name} | {', '.join(map(code, modules))} |"
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "checks": _check_list,
+    "check sections": _check_sections,
+    "components": _component_list,
+    "profiles": _profile_list,
+    "minimal": _start_list,
+    "halves": _half_list,
+    "on disk": _rule_list,
+    "layers": _layer_list,
+}
+
+
+def made(name: str) -> str:
+    """Return the text of the part *name*."""
+    verb = name.removeprefix("options of ")
+    lines = list(_option_list(verb) if verb != name else PARTS[name]())
+    return "\n" + "\n".join(lines).rstrip("\n") + "\n\n"
+
+
+def renewed(page: str) -> str:
+    """Return the text of a page with its parts made anew."""
+    return _PART.sub(lambda part: part[1] + made(part["name"]) + part[3], page)
+
+
+def pages() -> list[Path]:
+    """Return the pages that have such parts."""
+    return [path for path in sorted(PAGES.rglob("*.md")) if _PART.search(path.read_text(encoding="utf-8"))]
+
+
+if __name__ == "__main__":
+    for path in pages():
+        path.write_text(renewed(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,109 @@
+"""Trees and archives made by the command line, and what runs in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from zipstrap.manifest import Manifest, load_manifest
+from zipstrap.worker import clean_environment
+
+from .interpreters import Target
+
+__all__ = ["Tree", "make_tree", "shared_tree", "usual", "zipstrap"]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree as ``build --format json`` reported it."""
+
+    root: Path
+    target: Target
+    report: Mapping[str, Any]
+
+    @property
+    def manifest(self) -> Manifest:
+        return load_manifest(self.root)
+
+    @property
+    def executable(self) -> Path:
+        return self.root / self.manifest.layout.executable
+
+    @property
+    def boots(self) -> list[dict[str, Any]]:
+        """The boots of verify, as the report of the build tells them."""
+        boots: list[dict[str, Any]] = self.report["verification"]["boots"]
+        return boots
+
+    def at(self, root: Path) -> Tree:
+        """Return this tree as it is found at *root*."""
+        return replace(self, root=root)
+
+    def run(
+        self, *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the tree's interpreter; its exit status is not checked."""
+        return run([self.executable, *arguments], cwd=cwd, env=env)
+
+
+def run(
+    command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**clean_environment(), **(env or {})},
+        timeout=300,
+        check=False,
+    )
+
+
+def zipstrap(
+    *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "zipstrap", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        timeout=300,
+        check=False,
+    )
+
+
+def make_tree(target: Target, root: Path, *options: str) -> Tree:
+    """Build a tree at *root*; a failure is shown with all that the command said."""
+    done = zipstrap("build", target.executable, "-o", root, "--format", "json", *options)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return Tree(root, target, json.loads(done.stdout))
+
+
+_SHARED: dict[str, Tree] = {}
+
+
+def shared_tree(target: Target, factory: pytest.TempPathFactory) -> Tree:
+    """Return the ``standard`` tree of *target*, made once in a run; whoever changes it, changes it back."""
+    if target.id not in _SHARED:
+        # the static libpython of the component dev takes up to 65 MB of disk, and proves nothing here
+        _SHARED[target.id] = make_tree(target, factory.mktemp("built") / "T", "--exclude", "dev")
+    return _SHARED[target.id]
+
+
+def usual(interpreters: Sequence[Target]) -> Target:
+    """Return one target for what does not depend on its version: 3.13, else the newest here."""
+    if not interpreters:
+        pytest.skip("no CPython 3.8 to 3.15 here; name one in ZIPSTRAP_TEST_PYTHONS")
+    return next((target for target in interpreters if target.version == (3, 13)), interpreters[-1])
