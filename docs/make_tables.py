@@ -74,7 +74,7 @@ def _profile_list() -> Iterator[str]:
     yield "| profile | what it takes | components left out |"
     yield "|---|---|---|"
     for profile in profiles().values():
-        left = ", ".join(map(code, profile.without)) or "none"
+        left = ", ".join(map(code, sorted(profile.without))) or "none"
         yield f"| `{profile.name}` | {profile.about} | {left} |"
 
 
@@ -110,7 +110,8 @@ def _option_list(verb: str) -> Iterator[str]:
     for action in actions:
         if action.dest == "help":
             continue
-        value = action.metavar or "|".join(map(str, action.choices or ()))
+        # argparse's own spelling; a bar would have to be escaped, and would be shown so by some
+        value = action.metavar or "{" + ",".join(map(str, action.choices or ())) + "}"
         if action.option_strings:
             ending = "" if action.nargs == 0 else f" {value}"
             names = ", ".join(code(name + ending) for name in action.option_strings)

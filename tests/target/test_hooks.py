@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from zipstrap.hooks import START_SINCE, STOP_STATUS, hook_files
+from zipstrap.errors import UnsupportedError
+from zipstrap.hooks import START_SINCE, STOP_STATUS, hook_files, hook_kind
+from zipstrap.plan import FileKind
 
 from .interpreters import Target
+from .trees import make_tree, zipstrap
 
 #: Makes a small tree in the folder argv[1]: the executable, an archive with what a bare start and these tests
 #: import, landmarks and an empty site folder, whose path it prints. argv[2:] are further sources.
@@ -125,7 +128,8 @@ KINDS = {
     "stop": {"guard": "stop"},
     "off": {"guard": "off"},
     "none": {"guard": "off", "zips": "off"},
-    "file": {"guard": "report", "zips": "file"},
+    "pth": {"guard": "report", "zips": "pth"},
+    "start": {"guard": "report", "zips": "start"},
 }
 
 
@@ -168,10 +172,17 @@ def tree(trees: Maker, tmp_path: Path) -> Tree:
     return trees("report").copy(tmp_path.resolve() / "tree")
 
 
-@pytest.fixture(params=["report", "file"], ids=["sitecustomize", "file"])
-def zips_tree(request: pytest.FixtureRequest, trees: Maker, tmp_path: Path) -> Tree:
+@pytest.fixture(params=["report", "pth", "start"], ids=["sitecustomize", "pth", "start"])
+def zips_tree(request: pytest.FixtureRequest, target: Target, trees: Maker, tmp_path: Path) -> Tree:
     """Give a tree for each way to add the archives of a zips folder."""
+    if request.param == "start":
+        skip_without_start_files(target)
     return trees(request.param).copy(tmp_path.resolve() / "tree")
+
+
+def skip_without_start_files(target: Target) -> None:
+    if target.version < START_SINCE:
+        pytest.skip("PEP 829 came with 3.15")
 
 
 def make_venv(tree: Tree, folder: Path, *, copies: bool, system: bool = False) -> Path:
@@ -438,7 +449,9 @@ def test_zips_are_added_in_order_after_the_site_folder(zips_tree: Tree) -> None:
     later = zips_tree.site / "later"
     later.mkdir()
     (zips_tree.site / "zz.pth").write_text(f"{later}\n")
-    done = zips_tree.start("-c", "import sys, both, only; print(both.which, only.which); print(sys.path)")
+    done = zips_tree.start(
+        "-W", "error", "-c", "import sys, both, only; print(both.which, only.which); print(sys.path)"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     answer, path = done.stdout.splitlines()
     assert answer == "0 2"
@@ -479,23 +492,52 @@ def test_zips_in_a_venv_follow_the_site_folder(zips_tree: Tree, tmp_path: Path, 
     assert zips_on_path(zips_tree, executable=python) == ([str(path)] if system else [])
 
 
-def test_the_file_works_under_another_sitecustomize(trees: Maker, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "found"), [("report", False), ("pth", True), ("start", True)])
+def test_the_files_work_under_another_sitecustomize(
+    trees: Maker, target: Target, tmp_path: Path, kind: str, found: bool
+) -> None:
+    if kind == "start":
+        skip_without_start_files(target)
     (tmp_path / "sitecustomize.py").write_text(THEIRS)
-    for kind, found in (("file", True), ("report", False)):
-        tree = trees(kind).copy(tmp_path.resolve() / kind)
-        path = write_zip(tree.site / "zips" / "a.zip")
-        done = tree.start("-c", "import sys; print(sys.path)", PYTHONPATH=str(tmp_path))
-        assert (str(path) in done.stdout) == found
-
-
-def test_the_start_file_does_the_same(trees: Maker, target: Target, tmp_path: Path) -> None:
-    if target.version < (3, 15):
-        pytest.skip("PEP 829 came with 3.15")
-    tree = trees("file").copy(tmp_path.resolve() / "tree")
-    (start,) = (file for file in hook_files(START_SINCE, guard="off", zips="file") if file.place == "site")
-    (tree.site / start.name).write_bytes(start.data)
+    tree = trees(kind).copy(tmp_path.resolve() / "tree")
     path = write_zip(tree.site / "zips" / "a.zip")
-    for _ in range(2):
-        assert zips_on_path(tree, "-W", "error") == [str(path)]
-        tree.assert_silent()
-        (tree.site / "zipstrap.pth").unlink(missing_ok=True)
+    done = tree.start("-c", "import sys; print(sys.path)", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (str(path) in done.stdout) == found
+
+
+def test_both_files_do_no_harm(trees: Maker, target: Target, tmp_path: Path) -> None:
+    skip_without_start_files(target)
+    tree = trees("start").copy(tmp_path.resolve() / "tree")
+    (pth,) = (file for file in hook_files(target.version, guard="off", zips="pth") if file.place == "site")
+    (tree.site / pth.name).write_bytes(pth.data)
+    path = write_zip(tree.site / "zips" / "a.zip")
+    assert zips_on_path(tree, "-W", "error") == [str(path)]
+    tree.assert_silent()
+
+
+@pytest.mark.parametrize("zips", ["pth", "start", "off"])
+def test_a_built_tree_has_what_was_asked_for(target: Target, tmp_path: Path, zips: str) -> None:
+    if zips == "start":
+        skip_without_start_files(target)
+    built = make_tree(target, tmp_path / "T", "--profile", "minimal", "--exclude", "dev", "--zips", zips)
+    assert built.report["verification"]["passed"] is True
+    assert built.manifest.zips == zips
+    site = built.root / built.manifest.layout.site
+    names = [] if zips == "off" else [f"zipstrap.{zips}"]
+    assert [path.name for path in site.iterdir() if hook_kind(path.name)] == names
+    hooks = [record for record in built.manifest.files if record.kind == FileKind.HOOK]
+    assert [record.path.rpartition("/")[2] for record in hooks] == names
+    dropped = write_zip(site / "zips" / "a.zip", dropped="print(__file__)")
+    done = built.run("-c", "import dropped")
+    found = (0, f"{dropped}/dropped.py\n")
+    assert (done.returncode, done.stdout) == ((1, "") if zips == "off" else found), done.stderr
+
+
+def test_a_start_file_is_refused_before_anything_is_made(target: Target, tmp_path: Path) -> None:
+    if target.version >= START_SINCE:
+        pytest.skip("this version reads .start files")
+    done = zipstrap("build", target.executable, "-o", tmp_path / "T", env={"ZIPSTRAP_ZIPS": "start"})
+    assert done.returncode == UnsupportedError.exit_status
+    assert "use --zips pth" in done.stderr
+    assert list(tmp_path.iterdir()) == []

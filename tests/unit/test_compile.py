@@ -506,10 +506,10 @@ def test_a_cache_leaves_no_partial_entry(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     "environ, folder",
     [
-        ({"ZIPSTRAP_CACHE_DIR": "/own", "XDG_CACHE_HOME": "/xdg", "HOME": "/home/me"}, "/own"),
-        ({"XDG_CACHE_HOME": "/xdg", "HOME": "/home/me"}, "/xdg/zipstrap"),
-        ({"XDG_CACHE_HOME": "relative", "HOME": "/home/me"}, "/home/me/.cache/zipstrap"),
-        ({"ZIPSTRAP_CACHE_DIR": "", "XDG_CACHE_HOME": "", "HOME": "/home/me"}, "/home/me/.cache/zipstrap"),
+        ({"ZIPSTRAP_CACHE_DIR": "/own", "XDG_CACHE_HOME": "/xdg", "HOME": "/own/home"}, "/own"),
+        ({"XDG_CACHE_HOME": "/xdg", "HOME": "/own/home"}, "/xdg/zipstrap"),
+        ({"XDG_CACHE_HOME": "relative", "HOME": "/own/home"}, "/own/home/.cache/zipstrap"),
+        ({"ZIPSTRAP_CACHE_DIR": "", "XDG_CACHE_HOME": "", "HOME": "/own/home"}, "/own/home/.cache/zipstrap"),
     ],
 )
 def test_where_the_cache_is(environ: dict[str, str], folder: str) -> None:

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 from zipstrap import hooks
-from zipstrap.errors import FileError, UsageError
+from zipstrap.cli import main
+from zipstrap.errors import FileError, UnsupportedError, UsageError
 from zipstrap.hooks import (
     ForeignHook,
     bake_guard,
@@ -58,8 +59,22 @@ def test_an_unknown_choice_is_refused_with_the_choices() -> None:
         bake_guard(OURS, "Stop")
     with pytest.raises(UsageError, match="off, report, stop"):
         hook_files((3, 13), guard="")
-    with pytest.raises(UsageError, match="sitecustomize, file, off"):
-        hook_files((3, 13), guard="off", zips="pth")
+    with pytest.raises(UsageError, match="sitecustomize, pth, start, off"):
+        hook_files((3, 13), guard="off", zips="file")
+
+
+def test_a_start_file_is_refused_where_nothing_reads_it() -> None:
+    with pytest.raises(UnsupportedError, match=r"3\.14 reads no \.start files.*3\.15") as caught:
+        hook_files((3, 14), guard="report", zips="start")
+    assert caught.value.cure == "use --zips pth"
+
+
+@pytest.mark.parametrize("option", ["guard", "zips"])
+def test_the_command_line_offers_every_choice(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    choices = {"guard": hooks.GUARD_ACTIONS, "zips": hooks.ZIPS_BY}[option]
+    assert main(["build", "-o", "tree", f"--{option}", "other"]) == UsageError.exit_status
+    told = capsys.readouterr().err.replace("'", "")  # whether or not argparse quotes them
+    assert f"(choose from {', '.join(choices)})" in told
 
 
 @pytest.mark.parametrize("source", [b"", b'ACTION = "off"\n', OURS + OURS])
@@ -79,10 +94,10 @@ GUARDED = ["archive/sitecustomize.py", "archive/zipstrap_guard.py", "archive/zip
         ((3, 13), "off", "sitecustomize", ["archive/sitecustomize.py", "archive/zipstrap_zips.py"]),
         ((3, 13), "report", "off", ["archive/sitecustomize.py", "archive/zipstrap_guard.py"]),
         ((3, 13), "off", "off", []),
-        ((3, 13), "off", "file", ["archive/zipstrap_zips.py", "site/zipstrap.pth"]),
-        ((3, 17), "off", "file", ["archive/zipstrap_zips.py", "site/zipstrap.pth"]),
-        ((3, 18), "off", "file", ["archive/zipstrap_zips.py", "site/zipstrap.start"]),
-        ((3, 15), "stop", "file", [*GUARDED, "site/zipstrap.pth"]),
+        ((3, 8), "off", "pth", ["archive/zipstrap_zips.py", "site/zipstrap.pth"]),
+        ((3, 15), "stop", "pth", [*GUARDED, "site/zipstrap.pth"]),
+        ((3, 15), "off", "start", ["archive/zipstrap_zips.py", "site/zipstrap.start"]),
+        ((3, 16), "report", "start", [*GUARDED, "site/zipstrap.start"]),
     ],
 )
 def test_which_files(version: tuple[int, int], guard: str, zips: str, names: list[str]) -> None:
@@ -97,7 +112,7 @@ def test_which_files(version: tuple[int, int], guard: str, zips: str, names: lis
 
 
 def test_the_pth_is_one_import_line() -> None:
-    (file,) = (file for file in hook_files((3, 8), guard="off", zips="file") if file.place == "site")
+    (file,) = (file for file in hook_files((3, 8), guard="off", zips="pth") if file.place == "site")
     (line,) = file.data.decode("ascii").splitlines()
     assert line.startswith("import ")
     compile(line, file.name, "exec")

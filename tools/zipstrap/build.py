@@ -10,7 +10,7 @@ from pathlib import Path
 from .archive import MemberRecord, archive_time, read_archive
 from .compile import BytecodeCache, default_cache_folder
 from .contents import Contents, SourceReader, make_contents
-from .destination import check_destination, new_file, new_folder, writing
+from .destination import check_destination, check_tree_path, new_file, new_folder, writing
 from .errors import FileError
 from .hooks import hook_files
 from .imports import GUARDED, REQUIRED, Import, ModuleSource, broken_by, closure, mentions, scan_imports
@@ -105,7 +105,9 @@ def prepare(facts: Facts, settings: Settings, *, archive_only: bool = False) -> 
         layout,
         selection,
         settings.options,
-        () if archive_only else hook_files(facts.feature_version, guard=settings.options.guard),
+        ()
+        if archive_only
+        else hook_files(facts.feature_version, guard=settings.options.guard, zips=settings.options.zips),
         [str(library.path) for library in linkage.private] if linkage else (),
     )
     return Prepared(plan, reader, linkage, broken, (*plan.notes, *_linkage_notes(linkage)))
@@ -179,6 +181,8 @@ def build(
     environ = os.environ if environ is None else environ
     mtime = archive_time(environ)
     check_destination(destination, force=settings.force, is_ours=is_tree, apart_from=Path(facts.library))
+    if facts.platform == "linux":
+        check_tree_path(destination)
     prepared = prepare(facts, settings)
     with new_folder(destination) as folder:
         contents = _contents(prepared, settings, environ, on_progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import signal
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 ok, 1 a check failed, 2 usage, 3 interpreter missing or unusable, 4 input or output failed, 5 not
     supported for this target, 130 interrupted.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold bytes that are no text
     with contextlib.suppress(ValueError):  # not the main thread: whoever called has its own signals
         signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -84,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
         "--guard",
         choices=("off", "report", "stop"),
         help="what the start-up guard does when the library is not the tree's own (default: report)",
+    )
+    verb.add_argument(
+        "--zips",
+        choices=("sitecustomize", "pth", "start", "off"),
+        help="what adds the archives of the zips folder at each start; start from 3.15 on "
+        "(default: sitecustomize)",
     )
     verb.add_argument("--no-verify", action="store_true", help="leave the tree unverified, and say so")
 
@@ -187,12 +196,14 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         source=setting("source", "archive"),
         compress=setting("compress", "stored"),
         guard=setting("guard", "report"),
+        zips=setting("zips", "sitecustomize"),
     )
     allowed = {
         "optimize": (0, 1, 2),
         "source": ("archive", "none"),
         "compress": ("stored", "deflate"),
         "guard": ("off", "report", "stop"),
+        "zips": ("sitecustomize", "pth", "start", "off"),
     }
     for name, values in allowed.items():
         if getattr(options, name) not in values:
@@ -420,7 +431,7 @@ def _built_to_text(built: Built, *, verbose: bool) -> str:
         f"{manifest.archive_size / 1e6:.1f} MB, "
         f"sha256 {manifest.archive_sha256}",
         f"on disk: {len(manifest.files)} files, {on_disk / 1e6:.1f} MB",
-        f"modules: {built.compiled}, {built.from_cache} of them compiled before",
+        f"modules: {built.compiled}, {built.from_cache} of them from the cache",
     ]
     if manifest.needs:
         lines.append(f"needs of the system: {', '.join(manifest.needs)}")
@@ -476,7 +487,8 @@ def _broken_lines(broken: Sequence[Import], *, verbose: bool) -> Iterator[str]:
         yield f"warning: {item.importer} (line {item.line}) imports {item.module}, which is left out"
     if others and not verbose:
         count = len({item.importer for item in others})
-        yield f"{count} modules import something left out, in functions or under conditions: -v lists them"
+        who = "1 module imports" if count == 1 else f"{count} modules import"
+        yield f"{who} something left out, in functions or under conditions: -v lists them"
     for item in others if verbose else ():
         yield f"{item.importer} (line {item.line}, {item.kind}) imports {item.module}, which is left out"
 

@@ -20,6 +20,7 @@ KEYS: Mapping[str, type] = {
     "source": str,
     "compress": str,
     "guard": str,
+    "zips": str,
     "jobs": int,
 }
 

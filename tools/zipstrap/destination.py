@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from .errors import FileError, UsageError
 
-__all__ = ["check_destination", "new_file", "new_folder", "writing"]
+__all__ = ["check_destination", "check_tree_path", "new_file", "new_folder", "writing"]
+
+_TOKEN = re.compile(r"\$(?:\{(?:ORIGIN|LIB|PLATFORM)\}|ORIGIN|LIB|PLATFORM)")
 
 
 @contextlib.contextmanager
@@ -55,6 +58,26 @@ def check_destination(
         )
 
 
+def check_tree_path(destination: Path) -> None:
+    """Raise if a Linux interpreter at *destination* would not work, or could not be verified.
+
+    The dynamic loader replaces ``$ORIGIN``, ``$LIB`` and ``$PLATFORM`` in every path that it is given
+    (ld.so(8)), also where a longer word begins with them (glibc, ``elf/dl-load.c``). A line break would tear
+    the lines of ``python -v`` and of ``/proc/self/maps``.
+    """
+    for path in (os.path.abspath(destination), os.path.realpath(destination)):  # noqa: PTH100
+        token = _TOKEN.search(path)
+        if token is not None:
+            reason = f"the dynamic loader replaces {token[0]} in it, and would find no extension module"
+        elif "\n" in path:
+            reason = "there is a line break in it, and what verify reads are lines"
+        else:
+            continue
+        raise UsageError(
+            f"a tree cannot have this path: {reason}", file=repr(path), cure="name another destination"
+        )
+
+
 def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
@@ -63,35 +86,69 @@ def _is_empty_folder(path: Path) -> bool:
 def new_folder(destination: Path) -> Iterator[Path]:
     """Yield an empty folder beside *destination* that becomes it when the block ends well.
 
-    When the block raises, the folder is removed and *destination* stays as it was.
+    When the block raises, the folder is removed and *destination* stays as it was. A :class:`FileError` then
+    names the file as it would have been called.
     """
-    with writing(destination.parent):
+    with _making(destination):
         work = Path(
-            tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".zipstrap", dir=destination.parent)
+            tempfile.mkdtemp(prefix=_work_prefix(destination), suffix=".zipstrap", dir=destination.parent)
         )
     try:
         yield work
         with writing(destination):
             work.chmod(0o755)
             _replace_folder(work, destination)
+    except FileError as error:
+        _remove(work)
+        _rename_in(error, work, destination)
+        raise
     except BaseException:
         _remove(work)
         raise
+
+
+@contextlib.contextmanager
+def _making(destination: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FileError(
+            f"nothing can be made in this folder ({error.strerror or error})",
+            file=destination.parent,
+            cure="free some space, or choose a folder that you may write to",
+        ) from error
+
+
+def _work_prefix(destination: Path) -> str:
+    # a name has at most 255 bytes, and random letters and a suffix follow
+    return "." + os.fsdecode(os.fsencode(destination.name)[:200]) + "."
+
+
+def _rename_in(error: FileError, work: Path, destination: Path) -> None:
+    """Let *error* name the destination, not what stood in for it and is gone."""
+    for problem in (error.problem, *error.others):
+        if problem.file is not None and Path(problem.file).is_relative_to(work):
+            problem.file = str(destination / Path(problem.file).relative_to(work))
 
 
 def _replace_folder(work: Path, destination: Path) -> None:
     if not destination.is_dir() or _is_empty_folder(destination):
         work.rename(destination)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".old", dir=destination.parent))
-    destination.rename(old / destination.name)
+    old = Path(tempfile.mkdtemp(prefix=_work_prefix(destination), suffix=".old", dir=destination.parent))
     try:
+        destination.rename(old / destination.name)
         work.rename(destination)
     except BaseException:
-        (old / destination.name).rename(destination)
-        old.rmdir()
+        if not os.path.lexists(destination) and (old / destination.name).exists():
+            (old / destination.name).rename(destination)
+        _remove(old)
         raise
-    _remove(old)
+    try:
+        _remove(old)
+    except BaseException:  # an interrupt: what replaces it is in place, so this goes all the same
+        _remove(old)
+        raise
 
 
 def _remove(folder: Path) -> None:
@@ -102,9 +159,9 @@ def _remove(folder: Path) -> None:
 @contextlib.contextmanager
 def new_file(destination: Path) -> Iterator[Path]:
     """Yield a path beside *destination* that becomes it when the block ends well."""
-    with writing(destination.parent):
+    with _making(destination):
         handle, name = tempfile.mkstemp(
-            prefix=f".{destination.name}.", suffix=".zipstrap", dir=destination.parent
+            prefix=_work_prefix(destination), suffix=".zipstrap", dir=destination.parent
         )
         os.close(handle)
     work = Path(name)
@@ -113,6 +170,10 @@ def new_file(destination: Path) -> Iterator[Path]:
         with writing(destination):
             work.chmod(0o644)
             work.replace(destination)
+    except FileError as error:
+        work.unlink(missing_ok=True)
+        _rename_in(error, work, destination)
+        raise
     except BaseException:
         work.unlink(missing_ok=True)
         raise

@@ -40,7 +40,7 @@ STOP_STATUS = 121
 #: What adds the archives of the ``zips`` folder: our ``sitecustomize``, a ``.pth`` or ``.start`` file in the
 #: site folder, or nothing. A file works also where another ``sitecustomize`` replaces ours, but it costs:
 #: for any ``.pth``, ``site`` loads a codec, up to 0.4 ms a start; to resolve the entry point of a ``.start``
-#: it imports ``pkgutil`` and all that hangs on it, 3 ms a start (measured, 3.15.2).
+#: it imports ``pkgutil`` and, through it, ``re``: 8 ms a start (measured, 3.15.2).
 ZIPS_BY = ("sitecustomize", "pth", "start", "off")
 
 #: The first version that reads ``.start`` files (PEP 829). Up to 3.17 ``site`` runs ``.pth`` lines as well.

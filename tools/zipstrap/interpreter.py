@@ -100,8 +100,9 @@ class Facts:
 
     @property
     def identity(self) -> str:
-        """What bytecode depends on: exact version, magic number and build flags."""
-        return f"{self.implementation}-{self.version_text}-{self.magic}-{self.abiflags}-{self.platform}"
+        """What bytecode depends on: this very build of the interpreter, as far as it tells."""
+        parts = (self.implementation, self.version_text, self.magic, self.abiflags, self.platform, self.build)
+        return "-".join(parts)
 
     def path(self, text: str) -> PurePath:
         """Return *text* as a path of the target's system."""
@@ -156,13 +157,26 @@ def _facts(values: Mapping[str, Any]) -> Facts:
     made: dict[str, Any] = {}
     for field in dataclasses.fields(Facts):
         value = values[field.name]
-        kind = str(field.type)
-        if kind.startswith("tuple"):
-            value = tuple(value)
-        elif kind.startswith("frozenset"):
-            value = frozenset(value)
-        made[field.name] = value
+        kind, _, rest = str(field.type).partition("[")
+        items = value if kind in _COLLECTIONS else [value]
+        item = rest.partition(",")[0].rstrip("]") if kind in _COLLECTIONS else str(field.type)
+        # a file may hold anything
+        if (
+            not isinstance(items, list | tuple)
+            or not all(_is(each, item) for each in items)
+            or (kind == "tuple" and not rest.endswith("...]") and len(items) != rest.count(",") + 1)
+        ):
+            raise TypeError(f"{field.name} is {value!r}, not {field.type}")
+        made[field.name] = _COLLECTIONS[kind](value) if kind in _COLLECTIONS else value
     return Facts(**made)
+
+
+_COLLECTIONS: Mapping[str, type] = {"tuple": tuple, "frozenset": frozenset}
+_ITEMS: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "None": type(None)}
+
+
+def _is(value: object, kind: str) -> bool:
+    return type(value) in {_ITEMS[name] for name in kind.split(" | ")}
 
 
 def probe(executable: Path) -> Facts:
@@ -174,7 +188,9 @@ def probe(executable: Path) -> Facts:
         raise InterpreterError(
             "there is no such interpreter", file=executable, cure=f"name the path of a {_SUPPORTED}"
         )
-    if executable.is_dir() or not os.access(executable, os.X_OK):
+    # by what this process may do, which need not be what its real user may
+    may_run = os.access(executable, os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+    if executable.is_dir() or not may_run:
         raise InterpreterError(
             "this is not an executable file", file=executable, cure=f"name the path of a {_SUPPORTED}"
         )
@@ -303,8 +319,10 @@ def find_interpreter(python: str | None, environ: Mapping[str, str] | None = Non
 
             executable = Path(shutil.which(python, path=environ.get("PATH")) or executable)
     notes = []
-    base = venv_base(executable)
-    if base is not None:
+    seen = {executable}
+    # an environment may be made from another, and a damaged one may name itself
+    while (base := venv_base(executable)) is not None and base not in seen:
         notes.append(f"{executable} belongs to a virtual environment; its base interpreter {base} is taken")
         executable = base
+        seen.add(base)
     return Found(probe(executable), tuple(notes))

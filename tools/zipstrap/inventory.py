@@ -124,12 +124,16 @@ def _walk(folder: Path, library: Path, prefix: str, above: tuple[str, ...]) -> I
         path = prefix + child.name
         if prefix == "" and child.name in _SITE_FOLDERS:
             continue
+        if child.name == "__pycache__":
+            # one piece of junk: there are thousands of files in these folders, and none is of interest
+            yield LibraryFile(path, child.path, 0, 0o755)
+            continue
         if _is_folder(child) and not (child.is_symlink() and os.path.realpath(child.path) in here):
             yield from _walk(Path(child.path), library, f"{path}/", here)
         elif child.is_symlink():
             yield _link(child, path, library)
         elif child.name.endswith((".pyc", ".pyo")):
-            yield LibraryFile(path, child.path, 0, 0o644)  # junk, thousands of them: not worth asking for
+            yield LibraryFile(path, child.path, 0, 0o644)  # junk: not worth asking for
         elif child.is_file(follow_symlinks=False):
             status = child.stat(follow_symlinks=False)
             yield LibraryFile(path, child.path, status.st_size, stat.S_IMODE(status.st_mode))
@@ -178,7 +182,7 @@ def _kind(file: LibraryFile, facts: Facts) -> tuple[Kind, str | None, str]:
     *folders, name = file.path.split("/")
     if file.broken:
         return Kind.JUNK, None, f"a link to {file.link}, which is not there"
-    if "__pycache__" in folders or name.endswith((".pyc", ".pyo")):
+    if "__pycache__" in (*folders, name) or name.endswith((".pyc", ".pyo")):
         return Kind.JUNK, None, "bytecode made by another run"
     if name.endswith(("~", ".orig", ".rej", ".swp", ".bak")) or name in {".DS_Store", "Thumbs.db"}:
         return Kind.JUNK, None, "left behind by an editor or a patch"

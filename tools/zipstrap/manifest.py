@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,19 @@ __all__ = [
 MANIFEST_NAME = "zipstrap-manifest.json"
 
 _SCHEMA = 1
+
+#: what JSON must hold, by a field's annotation
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "str | None": (str, type(None)),
+    "tuple[str, ...]": tuple,
+    "tuple[int, int, int]": tuple,
+}
+
+#: in bytes; one of all modules, tests among them, is of 2 MB
+_MAX_SIZE = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,7 @@ class Manifest:
     source: str
     compress: str
     guard: str
+    zips: str
     archive_size: int
     archive_sha256: str
     members: tuple[MemberRecord, ...]
@@ -139,6 +154,7 @@ def make_manifest(
         source=plan.options.source,
         compress=plan.options.compress,
         guard=plan.options.guard,
+        zips=plan.options.zips,
         archive_size=archive_size,
         archive_sha256=archive_sha256,
         members=tuple(members),
@@ -168,14 +184,22 @@ def is_tree(folder: Path) -> bool:
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """Read the manifest of the tree *folder*; raises :class:`FileError` when it has none that can be read."""
+    """Read the manifest of the tree *folder*.
+
+    Raises :class:`FileError` when it has none that can be read, or one that is no plain file, or that names
+    a path outside the tree: whoever removes or compares by it must not be led elsewhere.
+    """
     path = folder / MANIFEST_NAME
     cure = "name a tree that zipstrap build made"
     try:
+        status = path.lstat()
+        # before opening: to open a pipe may wait forever
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_SIZE:
+            raise FileError("is no plain file of a manifest's size", file=path, cure=cure)
         values = json.loads(path.read_bytes())
     except OSError as error:
         raise FileError(f"cannot be read ({error.strerror})", file=path, cure=cure) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileError(f"is not JSON ({error})", file=path, cure=cure) from error
     try:
         return _manifest(values)
@@ -190,7 +214,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
     if schema != _SCHEMA or not values["made_by"].startswith("zipstrap "):
         raise ValueError(f"schema_version {schema!r}, made by {values['made_by']!r}")
     target, layout = values.pop("target"), values.pop("layout")
-    return Manifest(
+    manifest = Manifest(
         target=Target(**_tuples(target)),
         layout=_layout(layout),
         members=tuple(MemberRecord(**member) for member in values.pop("members")),
@@ -198,6 +222,37 @@ def _manifest(values: dict[str, Any]) -> Manifest:
         left_out={reason: tuple(paths) for reason, paths in values.pop("left_out").items()},
         **_tuples(values),
     )
+    for item in (manifest, manifest.target, manifest.layout, *manifest.members, *manifest.files):
+        _check_types(item)
+    for place in _places(manifest):
+        if "\0" in place or place.startswith("/") or not {"", ".", ".."}.isdisjoint(place.split("/")):
+            raise ValueError(f"{place!r} is not a path inside the tree")
+    return manifest
+
+
+def _places(manifest: Manifest) -> Iterator[str]:
+    layout = manifest.layout
+    yield from (layout.executable, layout.archive, layout.library, layout.dynload, layout.site)
+    yield layout.shared_libraries
+    yield from layout.executable_links
+    yield from (landmark.path for landmark in layout.landmarks)
+    yield from (record.path for record in manifest.files)
+
+
+def _check_types(item: Any) -> None:
+    for field in dataclasses.fields(item):
+        value = getattr(item, field.name)
+        kind = _TYPES.get(str(field.type))
+        if kind is not None and not isinstance(value, kind):
+            raise ValueError(f"{field.name} is {value!r}")
+        if isinstance(value, tuple) and field.type == "tuple[str, ...]":
+            _check_strings(field.name, value)
+
+
+def _check_strings(name: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            raise ValueError(f"{name} holds {value!r}")  # noqa: TRY004 - it is the file that is wrong
 
 
 def _layout(values: dict[str, Any]) -> Layout:

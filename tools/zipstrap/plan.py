@@ -48,6 +48,7 @@ class Options:
     source: str = "archive"
     compress: str = "stored"
     guard: str = "report"
+    zips: str = "sitecustomize"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from .inventory import Entry, Inventory, Kind
 
 __all__ = ["EXCLUDED", "LeftOut", "Request", "Selection", "parse_request", "select", "start_modules"]
 
-
 #: the reason of what the user leaves out, apart from what the profile does
 EXCLUDED = "excluded by name"
 
@@ -73,7 +72,7 @@ def parse_request(
         needed = [module for module in needed_modules() if _inside(module, (name,))]
         if needed or name == "core":
             what = "it" if name in (*needed, "core") else needed[0]
-            problems.append(Problem(f"--exclude {name}: an interpreter needs {what} to start"))
+            problems.append(Problem(f"--exclude {name}: a start depends on {what}"))
     problems += (Problem(f"{name} is both included and excluded") for name in sorted({*exclude} & {*include}))
     if problems:
         raise UsageError(
@@ -158,7 +157,7 @@ def _inside(module: str, names: Iterable[str]) -> bool:
 
 
 def _closeness(entry: Entry, names: Iterable[str]) -> int:
-    """Return how closely one of *names* names *entry*: -1 not at all, 0 its component, n a name of n parts."""
+    """Return how closely *names* name *entry*: -1 not at all, 0 its component, n with a name of n parts."""
     where = entry.module or entry.path.rpartition("/")[0].replace("/", ".")
     return max(
         (

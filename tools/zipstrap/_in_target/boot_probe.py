@@ -123,6 +123,8 @@ def to_json(value):
     if isinstance(value, int):
         return "%d" % value
     if isinstance(value, str):
+        if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+            return '"%s"' % value  # nearly all, and much quicker than sign by sign
         return '"%s"' % "".join([to_json_character(character) for character in value])
     if isinstance(value, dict):
         return "{%s}" % ", ".join(["%s: %s" % (to_json(key), to_json(value[key])) for key in value])

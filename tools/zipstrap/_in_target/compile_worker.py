@@ -426,8 +426,9 @@ def checked(plain: bytes, code: CodeType) -> bytes:
 def same_code(one: CodeType, other: CodeType) -> bool:
     """Tell whether two code objects are surely the same; False means that a closer look is needed.
 
-    Their own == takes time exponential in the depth of nested functions, and leaves out the file name. Version
-    2 of marshal knows neither references nor interning. A frozenset's order may differ up to 3.10.
+    Their own == takes time exponential in the depth of nested functions (measured), and leaves out the file
+    name. Version 2 of marshal knows neither references nor interning. A frozenset's order may differ up to
+    3.10.
     """
     try:
         return marshal.dumps(one, 2) == marshal.dumps(other, 2)

@@ -74,7 +74,7 @@ class CheckData:
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
     """Tell whether *path* matches one of *patterns*: ``*`` stops at a slash, ``**`` does not."""
-    return any(_compiled(pattern).fullmatch(path) for pattern in patterns)
+    return _compiled(tuple(patterns)).fullmatch(path) is not None
 
 
 @functools.cache
@@ -154,8 +154,11 @@ def _feature(text: str) -> tuple[int, int]:
 
 
 @functools.cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = [
-        {"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*)", pattern)
-    ]
-    return re.compile("".join(parts))
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    stars = {"**": ".*", "*": "[^/]*"}
+    texts = (
+        "".join(stars.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*)", pattern))
+        for pattern in patterns
+    )
+    # of no patterns at all, the one that matches nothing
+    return re.compile("|".join(texts) if patterns else r"(?!)", re.DOTALL)

@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
+import dataclasses
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zipstrap.data import checks
+from zipstrap.manifest import MANIFEST_NAME
 
-from .boots import Boot, Origin
-from .evidence import Evidence
+from .boots import Boot, BootModule, Origin
+from .evidence import Evidence, Writable
+from .kernel_log import library_files
 
 __all__ = ["CheckResult", "Finding", "judge"]
 
+#: the head of a .pyc in bytes, and the flags of unchecked-hash bytecode (PEP 552)
+_HEAD = 16
 _UNCHECKED = 1
 
 #: these stay frozen whatever -X frozen_modules says: the import system starts from them
 _ALWAYS_FROZEN = frozenset({"_frozen_importlib", "_frozen_importlib_external", "zipimport"})
+
+#: lib/python3.13/lib-dynload, python3.13t, Debian's python3/dist-packages
+_PYTHON_FOLDER = re.compile(r"/python3(\.\d+t?)?/")
+_SITE_FOLDER = re.compile(r"/(site|dist)-packages/")
+_STEERS = re.compile(r"python3\d*t?\.zip|.*\._pth|pyvenv\.cfg")
+_SHARED = re.compile(r"\.so(\.|$)")
+
+#: typing makes these itself, from no file (up to 3.12)
+_MADE = frozenset({"typing.io", "typing.re"})
+
+#: what every start runs, if it is there: several may be, and the user may have one
+_CUSTOMIZE = frozenset({"sitecustomize", "usercustomize"})
 
 _NEEDED_ENCODINGS = ("encodings/__init__", "encodings/aliases", "encodings/utf_8")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong; *paths* are the tree's files it is about."""
+    """Something that is wrong; *paths* are the tree's files it is about, *modes* those whose mode it is.
+
+    A path that ends in a slash stands for all that was in the folder.
+    """
 
     text: str
     paths: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """What became of a check.
 
-    *status* is ``passed``, ``failed``, ``warned``, ``consequence`` (its findings follow from another check's,
-    which *reason* names) or ``not run``, with the reason.
+    *status* is ``passed``, ``failed``, ``warned``, ``consequence`` (its findings follow from other checks',
+    which *reason* names and *because* lists) or ``not run``, with the reason.
     """
 
     code: str
     status: str
     findings: tuple[Finding, ...] = ()
     reason: str = ""
+    because: tuple[str, ...] = ()
 
 
 class _NotRun(Exception):  # noqa: N818 - it is no error
@@ -54,16 +77,10 @@ _JUDGES: dict[str, _Judge] = {}
 
 def judge(evidence: Evidence) -> tuple[CheckResult, ...]:
     """Judge *evidence* by every check; what follows from another finding is told apart. Pure."""
-    raw: dict[str, CheckResult] = {}
-    for code in checks():
-        if code == "ZS209":
-            continue
-        raw[code] = _result(code, evidence)
-    explained = {path for result in raw.values() for finding in result.findings for path in finding.paths}
-    raw["ZS209"] = _without(_result("ZS209", evidence), explained)
-    found = [code for code, result in raw.items() if result.findings]
-    roots = [code for code in found if not any(code in checks()[other].masks for other in found)]
-    return tuple(_placed(raw[code], roots) for code in checks())
+    raw = {code: _result(code, evidence) for code in checks()}
+    found = [code for code, result in raw.items() if result.findings and code != "ZS209"]
+    raw["ZS209"] = _explained(raw["ZS209"], [raw[code] for code in found], found)
+    return tuple(_placed(raw[code], found) for code in checks())
 
 
 def _result(code: str, evidence: Evidence) -> CheckResult:
@@ -75,25 +92,45 @@ def _result(code: str, evidence: Evidence) -> CheckResult:
     return CheckResult(code, status, findings)
 
 
-def _without(result: CheckResult, explained: set[str]) -> CheckResult:
-    """Drop findings about files that another check already told of."""
-    kept = tuple(
-        finding
-        for finding in result.findings
-        if not any(path in explained or f"{path.rpartition('/')[0]}/" in explained for path in finding.paths)
-    )
-    return (
-        result
-        if len(kept) == len(result.findings)
-        else CheckResult(result.code, result.status if kept else "passed", kept, result.reason)
-    )
+def _explained(changed: CheckResult, others: Sequence[CheckResult], found: Sequence[str]) -> CheckResult:
+    """Tell apart the changed files that another check tells more of; they follow from its finding."""
+    paths: dict[str, str] = {}
+    modes: dict[str, str] = {}
+    for result in others:
+        for finding in result.findings:
+            paths |= dict.fromkeys(finding.paths, result.code)
+            modes |= dict.fromkeys(finding.modes, result.code)
+
+    def cause(finding: Finding) -> str | None:
+        for path in finding.paths:
+            for place in (path, *(f"{parent}/" for parent in _parents(path))):
+                if place in paths:
+                    return paths[place]
+        return next((modes[path] for path in finding.modes if path in modes), None)
+
+    kept = tuple(finding for finding in changed.findings if cause(finding) is None)
+    if kept or not changed.findings:
+        return dataclasses.replace(changed, findings=kept)
+    causes = {code for finding in changed.findings if (code := cause(finding))}
+    return _follows(changed, sorted(set().union(*(_roots(code, found) for code in causes))))
 
 
-def _placed(result: CheckResult, roots: list[str]) -> CheckResult:
-    causes = [root for root in roots if result.code in checks()[root].masks]
-    if causes and result.findings:
-        return CheckResult(result.code, "consequence", result.findings, f"follows from {', '.join(causes)}")
-    return result
+def _placed(result: CheckResult, found: Sequence[str]) -> CheckResult:
+    if not result.findings or result.because:
+        return result
+    causes = _roots(result.code, found)
+    return result if causes == {result.code} else _follows(result, sorted(causes))
+
+
+def _roots(code: str, found: Sequence[str]) -> set[str]:
+    """Return which of the codes *found* come first on the way to *code*; itself when nothing masks it."""
+    masking = [other for other in found if code in checks()[other].masks]
+    return set().union(*(_roots(other, found) for other in masking)) if masking else {code}
+
+
+def _follows(result: CheckResult, causes: Sequence[str]) -> CheckResult:
+    reason = f"follows from {', '.join(causes)}"
+    return CheckResult(result.code, "consequence", result.findings, reason, tuple(causes))
 
 
 def _check(code: str) -> Callable[[_Judge], _Judge]:
@@ -121,17 +158,16 @@ def _landmark_missing(evidence: Evidence) -> Iterator[Finding]:
         raise _NotRun("from 3.11 on the archive itself is the landmark")
     for landmark in landmarks:
         seen = evidence.files.get(landmark.path)
-        if seen is None or seen.kind not in ("file", "link"):
-            yield Finding(f"{landmark.path} is missing: {landmark.reason}", (landmark.path,))
+        if seen is None or "file" not in (seen.kind, seen.leads_to):
+            yield Finding(f"{landmark.path} is missing", (landmark.path,))
 
 
 @_check("ZS103")
 def _dynload_missing(evidence: Evidence) -> Iterator[Finding]:
     for landmark in evidence.layout.landmarks:
-        if landmark.is_folder and not (evidence.root / landmark.path).is_dir():
-            yield Finding(
-                f"{landmark.path} is missing: {landmark.reason}", (landmark.path, f"{landmark.path}/")
-            )
+        seen = evidence.files.get(landmark.path)
+        if landmark.is_folder and (seen is None or "folder" not in (seen.kind, seen.leads_to)):
+            yield Finding(f"{landmark.path} is missing", (landmark.path, f"{landmark.path}/"))
 
 
 @_check("ZS104")
@@ -147,9 +183,9 @@ def _interpreters_below(evidence: Evidence) -> Iterator[Finding]:
     if evidence.interpreters_below is None:
         raise _NotRun(evidence.missing["interpreters_below"])
     for path in evidence.interpreters_below:
-        relative = path.relative_to(evidence.root).as_posix()
         yield Finding(
-            f"the interpreter of the prefix {path} would boot from this tree's archive", (f"{relative}/**",)
+            f"the interpreter of the prefix {path} would boot from this tree's archive",
+            _below(evidence, path),
         )
 
 
@@ -161,13 +197,17 @@ def _start_configuration(evidence: Evidence) -> Iterator[Finding]:
 
 @_check("ZS601")
 def _writable(evidence: Evidence) -> Iterator[Finding]:
-    shown = evidence.writable[:5]
-    for path in shown:
-        yield Finding(
-            f"{path} can be written by group or others", evidence.writable if path == shown[0] else (path,)
-        )
-    if len(evidence.writable) > len(shown):
-        yield Finding(f"and {len(evidence.writable) - len(shown)} more")
+    yield from _changeable(evidence.writable)
+
+
+@_check("ZS602")
+def _way_in(evidence: Evidence) -> Iterator[Finding]:
+    yield from _changeable(evidence.ways_in)
+
+
+def _changeable(seen: Iterable[Writable]) -> Iterator[Finding]:
+    for item in seen:
+        yield Finding(f"{item.path} can be changed by {item.who}", modes=(item.path,))
 
 
 # ---- the archive and its bytecode ------------------------------------------------------------------------
@@ -184,7 +224,12 @@ def _archive_malformed(evidence: Evidence) -> Iterator[Finding]:
 def _wrong_magic(evidence: Evidence) -> Iterator[Finding]:
     _need_archive(evidence)
     for entry in evidence.bytecode:
-        if entry.magic != evidence.target.magic:
+        if entry.size < _HEAD:
+            yield Finding(
+                f"{entry.place} is cut off: {entry.size} bytes hold no bytecode",
+                _about(entry.place, evidence),
+            )
+        elif entry.magic != evidence.target.magic:
             yield Finding(
                 f"{entry.place} has the magic number {entry.magic}, not {evidence.target.magic}",
                 _about(entry.place, evidence),
@@ -196,9 +241,12 @@ def _stale(evidence: Evidence) -> Iterator[Finding]:
     _need_archive(evidence)
     if "source_hashes" in evidence.missing:
         raise _NotRun(evidence.missing["source_hashes"])
+    if not any(entry.source_hash for entry in evidence.bytecode):
+        raise _NotRun("there are no sources to compare the bytecode with")
     for entry in evidence.bytecode:
         if (
-            entry.flags & _UNCHECKED
+            entry.size == _HEAD
+            and entry.flags & _UNCHECKED
             and entry.source_hash is not None
             and entry.magic == evidence.target.magic
             and entry.stated_hash != entry.source_hash
@@ -212,10 +260,16 @@ def _stale(evidence: Evidence) -> Iterator[Finding]:
 @_check("ZS204")
 def _orphan(evidence: Evidence) -> Iterator[Finding]:
     _need_archive(evidence)
+    manifest = evidence.manifest
+    recorded = None if manifest is None else {record.path for record in manifest.files}
+    if not _has_sources(evidence) and not any(entry.has_source for entry in evidence.bytecode):
+        raise _NotRun("this was built without sources")
     for entry in evidence.bytecode:
         in_archive = entry.place.startswith(f"{evidence.layout.archive}/")
         if entry.has_source or (in_archive and not _has_sources(evidence)):
             continue
+        if not in_archive and recorded is not None and entry.place not in recorded:
+            continue  # it was added, which ZS209 tells
         yield Finding(f"{entry.place} has no source", (*_about(entry.place, evidence), entry.source))
 
 
@@ -246,27 +300,27 @@ def _zlib_unreachable(evidence: Evidence) -> Iterator[Finding]:
     _need_archive(evidence)
     if evidence.archive is None or not evidence.archive.deflated:
         raise _NotRun("nothing in the archive is deflated, so zlib is not needed")
-    if evidence.target.zlib == "builtin":
-        return
     folder = evidence.layout.dynload
     found = [path for path in evidence.files if path.startswith(f"{folder}/zlib.")]
     errors = [
         boot.facts.zlib.error for boot in evidence.boots if boot.facts is not None and boot.facts.zlib.error
     ]
-    if not found:
+    if not found and evidence.target.zlib != "builtin":
         yield Finding(
             f"there is no zlib in {folder}",
             (*_recorded(evidence, f"{folder}/zlib."), evidence.layout.archive),
         )
     elif errors:
         yield Finding(f"zlib cannot be imported: {errors[0]}", tuple(found))
+    else:
+        _need_boots(evidence)
 
 
 @_check("ZS208")
 def _checked_bytecode(evidence: Evidence) -> Iterator[Finding]:
     _need_archive(evidence)
     for entry in evidence.bytecode:
-        if entry.flags != _UNCHECKED and entry.magic == evidence.target.magic:
+        if entry.size == _HEAD and entry.flags != _UNCHECKED and entry.magic == evidence.target.magic:
             kind = "checks its source's hash" if entry.flags == 3 else "goes by a time stamp"
             yield Finding(f"{entry.place} {kind}", _about(entry.place, evidence))
 
@@ -276,25 +330,25 @@ def _changed(evidence: Evidence) -> Iterator[Finding]:
     manifest = evidence.manifest
     if manifest is None:
         raise _NotRun("there is no manifest: zipstrap did not build this")
-    site = f"{evidence.layout.site}/"
     expected = {record.path: record for record in manifest.files}
     for path, record in expected.items():
         seen = evidence.files.get(path)
         if seen is None:
-            if not (path.startswith(site) and (evidence.root / path).exists()):
-                yield Finding(f"{path} is missing", (path,))
+            yield Finding(f"{path} is missing", (path,))
         elif record.link != seen.link:
             yield Finding(f"{path} leads to {seen.link}, not to {record.link}", (path,))
-        elif (record.sha256 is not None and record.sha256 != seen.sha256) or seen.kind == "special":
+        elif (record.sha256 is not None and record.sha256 != seen.sha256) or (
+            record.sha256 is None and record.link is None and seen.kind != "folder"
+        ):
             yield Finding(f"{path} is not what was built", (path,))
         elif seen.kind != "link" and record.mode != seen.mode:
-            yield Finding(f"{path} has the mode {seen.mode:o}, not {record.mode:o}", (path,))
+            yield Finding(f"{path} has the mode {seen.mode:o}, not {record.mode:o}", modes=(path,))
     archive = evidence.archive
     if archive is not None and archive.sha256 != manifest.archive_sha256:
         yield Finding(f"{evidence.layout.archive} is not what was built", (evidence.layout.archive,))
     if evidence.layout.archive in evidence.files and evidence.files[evidence.layout.archive].kind != "file":
         yield Finding(f"{evidence.layout.archive} is no plain file", (evidence.layout.archive,))
-    known = {*expected, evidence.layout.archive, "zipstrap-manifest.json"}
+    known = {*expected, evidence.layout.archive, MANIFEST_NAME}
     known |= {parent for path in known for parent in _parents(path)}
     for path in evidence.files:
         if path not in known and not any(
@@ -309,9 +363,10 @@ def _changed(evidence: Evidence) -> Iterator[Finding]:
 @_check("ZS301")
 def _foreign_library(evidence: Evidence) -> Iterator[Finding]:
     reached: dict[str, list[str]] = {}
+    is_library = _in_library(evidence)
     for boot in _need_boots(evidence):
         assert boot.facts is not None
-        if not _same(boot.facts.base_prefix, evidence.root):
+        if _real(boot.facts.base_prefix, evidence) != str(evidence.root):
             text = f"the prefix is {boot.facts.base_prefix}, not the tree"
             reached.setdefault(text, []).append(boot.mode.name)
         foreign = [
@@ -319,6 +374,8 @@ def _foreign_library(evidence: Evidence) -> Iterator[Finding]:
             for module in evidence.modules[boot.mode.name]
             if Origin.FOREIGN in (module.origin, module.log)
             and not _at(module.path, evidence.layout.dynload, evidence)
+            and is_library(module.module)
+            and not _is_made(module)
         ]
         for module in foreign[:3]:
             more = (
@@ -334,32 +391,38 @@ def _foreign_library(evidence: Evidence) -> Iterator[Finding]:
 def _exec_prefix_apart(evidence: Evidence) -> Iterator[Finding]:
     for boot in _need_boots(evidence):
         facts = boot.facts
-        if facts is not None and not _same(facts.base_exec_prefix, Path(facts.base_prefix)):
+        if facts is None:
+            continue
+        apart = _real(facts.base_exec_prefix, evidence)
+        if apart != _real(facts.base_prefix, evidence):
             yield Finding(
                 f"exec_prefix is {facts.base_exec_prefix}, prefix is {facts.base_prefix}",
-                _below(evidence, Path(facts.base_exec_prefix) / evidence.layout.dynload),
+                _below(evidence, Path(apart) / evidence.layout.dynload),
             )
             return
 
 
 @_check("ZS303")
 def _dynload_elsewhere(evidence: Evidence) -> Iterator[Finding]:
-    own = os.path.realpath(evidence.root)
-    for boot in _need_boots(evidence):
-        if boot.facts is None:
-            continue
-        for entry in boot.facts.sys_path:
-            if Path(entry).name == "lib-dynload":
-                real = os.path.realpath(entry)
-                expected = os.path.join(own, evidence.layout.dynload)  # noqa: PTH118 - compared as text
-                if real != expected:
-                    folder = evidence.layout.dynload
-                    yield Finding(f"lib-dynload on sys.path is {real}", (folder, f"{folder}/"))
-                    return
+    folder = evidence.layout.dynload
+    entries = [
+        entry
+        for boot in _need_boots(evidence)
+        for entry in (boot.facts.sys_path if boot.facts is not None else ())
+        if Path(entry).name == "lib-dynload"
+    ]
+    if not entries:
+        raise _NotRun("no start has a lib-dynload on sys.path")
+    for entry in entries:
+        real = _real(entry, evidence)
+        if real != str(evidence.root / folder):
+            yield Finding(f"lib-dynload on sys.path is {real}", (folder, f"{folder}/"))
+            return
 
 
 @_check("ZS304")
 def _archive_not_first(evidence: Evidence) -> Iterator[Finding]:
+    archive = _real(str(evidence.root / evidence.layout.archive), evidence)
     before: dict[str, list[str]] = {}
     for boot in _need_boots(evidence):
         if boot.facts is None:
@@ -367,7 +430,7 @@ def _archive_not_first(evidence: Evidence) -> Iterator[Finding]:
         for entry in boot.facts.sys_path:
             if entry == "":
                 continue  # -c puts the current folder first
-            if _same(entry, evidence.root / evidence.layout.archive):
+            if _real(entry, evidence) == archive:
                 break
             before.setdefault(entry, []).append(boot.mode.name)
     for entry, modes in before.items():
@@ -381,6 +444,7 @@ def _shadowed(evidence: Evidence) -> Iterator[Finding]:
         raise _NotRun("there is no manifest that says what belongs into the archive")
     packed = {member.name for member in manifest.members}
     on_disk = {record.path for record in manifest.files}
+    hooks = {path for hook in evidence.hooks for path in _inside(evidence, hook.path)[:1]}
     seen: set[str] = set()
     for boot in _need_boots(evidence):
         for module in evidence.modules[boot.mode.name]:
@@ -391,8 +455,8 @@ def _shadowed(evidence: Evidence) -> Iterator[Finding]:
                 and {f"{stem}.pyc", f"{stem}/__init__.pyc"} & packed
             ):
                 seen.add(module.module)
-                paths = _inside(evidence, Path(module.path)) if module.path else ()
-                if paths and paths[0] in on_disk:
+                paths = _inside(evidence, Path(_real(module.path, evidence))) if module.path else ()
+                if paths and (paths[0] in on_disk or paths[0] in hooks):
                     continue  # the next sitecustomize, which ours has run
                 yield Finding(
                     f"{module.module} came from {module.path}, not from the archive ({boot.mode.name})",
@@ -406,6 +470,8 @@ def _shadowed(evidence: Evidence) -> Iterator[Finding]:
 
 @_check("ZS306")
 def _boot_failed(evidence: Evidence) -> Iterator[Finding]:
+    if all(boot.status == "not run" for boot in evidence.boots):
+        raise _NotRun("no start was tried")
     for boot in evidence.boots:
         if boot.status == "failed":
             yield Finding(f"mode {boot.mode.name}: {boot.reason}", (evidence.layout.executable,))
@@ -415,7 +481,7 @@ def _boot_failed(evidence: Evidence) -> Iterator[Finding]:
 def _witnesses_disagree(evidence: Evidence) -> Iterator[Finding]:
     for boot in _need_boots(evidence):
         for module in evidence.modules[boot.mode.name]:
-            if not module.agree:
+            if not module.agree and not _is_made(module):
                 yield Finding(f"{module.module} ({boot.mode.name}): {module.reason}")
 
 
@@ -429,10 +495,50 @@ def _not_from_archive(evidence: Evidence) -> Iterator[Finding]:
         raise _NotRun("the interpreter did not start with frozen modules off")
     for boot in boots:
         for module in evidence.modules[boot.mode.name]:
+            if module.module in _CUSTOMIZE:
+                continue  # ours has run the one that the build, or ZS401, has on disk
             if module.origin is Origin.DIRECTORY or (
                 module.origin is Origin.FROZEN and module.module not in _ALWAYS_FROZEN
             ):
                 yield Finding(f"{module.module} is {module.origin.value} ({module.path or boot.mode.name})")
+
+
+@_check("ZS309")
+def _kernel_saw_elsewhere(evidence: Evidence) -> Iterator[Finding]:
+    boots = [boot for boot in _need_boots(evidence) if boot.opened is not None]
+    if not boots:
+        reason = _need_boots(evidence)[0].opened_reason.removeprefix("not run: ")
+        raise _NotRun("asked for with --kernel" if reason == "not asked for" else reason)
+    archive = _real(str(evidence.root / evidence.layout.archive), evidence)
+    private = evidence.linkage is not None and evidence.linkage.private_loader is not None
+    seen: dict[str, list[str]] = {}
+    for boot in boots:
+        if archive not in (boot.opened or ()):
+            seen.setdefault(f"{archive} was never opened", []).append(boot.mode.name)
+        for path in library_files(boot.opened or ()):
+            inside = path == archive or Path(path).is_relative_to(evidence.root)
+            if not inside and _is_of_a_python(path, libraries=not private):
+                seen.setdefault(f"{path} was opened", []).append(boot.mode.name)
+    blind = next((boot for boot in _need_boots(evidence) if boot.opened is None), None)
+    if blind is not None and not seen:
+        raise _NotRun(f"mode {blind.mode.name}: {blind.opened_reason.removeprefix('not run: ')}")
+    for text, modes in seen.items():
+        yield Finding(f"{text}, in the modes {', '.join(modes)}")
+
+
+def _is_of_a_python(path: str, *, libraries: bool) -> bool:
+    """Tell whether *path* is of an installation's library, or is what steers its start.
+
+    A system's shared libraries are not, and neither is what lies in a site folder: the user has one too.
+    """
+    name = path.rpartition("/")[2]
+    if _STEERS.fullmatch(name):
+        return True
+    if not libraries and _SHARED.search(name):
+        return False
+    return name.startswith("libpython") or (
+        _PYTHON_FOLDER.search(path) is not None and _SITE_FOLDER.search(path) is None
+    )
 
 
 # ---- hooks and binaries ----------------------------------------------------------------------------------
@@ -452,6 +558,21 @@ def _foreign_pth(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(f"{hook.path} {hook.reason}", _inside(evidence, hook.path))
 
 
+@_check("ZS403")
+def _loaded_besides(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.manifest is None:
+        raise _NotRun("there is no manifest that says what belongs to the library")
+    seen: dict[str, list[str]] = {}
+    is_library = _in_library(evidence)
+    for boot in _need_boots(evidence):
+        for module in evidence.modules[boot.mode.name]:
+            if Origin.FOREIGN in (module.origin, module.log) and not is_library(module.module):
+                text = f"{module.module} came from {module.path or 'a loader that names no place'}"
+                seen.setdefault(text, []).append(boot.mode.name)
+    for text, modes in seen.items():
+        yield Finding(f"{text}, in the modes {', '.join(modes)}")
+
+
 @_check("ZS501")
 def _libpython_elsewhere(evidence: Evidence) -> Iterator[Finding]:
     if evidence.linkage is not None and evidence.linkage.private_loader is not None:
@@ -464,7 +585,7 @@ def _libpython_elsewhere(evidence: Evidence) -> Iterator[Finding]:
         for library in libraries or ():
             if Path(library).name.startswith("libpython"):
                 seen = True
-                if not Path(os.path.realpath(library)).is_relative_to(os.path.realpath(evidence.root)):
+                if not Path(_real(library, evidence)).is_relative_to(evidence.root):
                     yield Finding(f"libpython is {library}", (evidence.layout.executable,))
                     return
     if not seen:
@@ -518,6 +639,23 @@ def _need_boots(evidence: Evidence) -> list[Boot]:
     return ran
 
 
+def _in_library(evidence: Evidence) -> Callable[[str], bool]:
+    """Return what tells whether a module is the library's, kept or left out; all are without a manifest."""
+    manifest, layout = evidence.manifest, evidence.layout
+    if manifest is None:
+        return lambda _: True
+    paths = [member.name for member in manifest.members]
+    paths += itertools.chain.from_iterable(manifest.left_out.values())
+    for record in manifest.files:
+        for folder in (layout.dynload, layout.library):
+            if record.path.startswith(f"{folder}/"):
+                paths.append(record.path.removeprefix(f"{folder}/"))
+                break
+    paths = [path.removeprefix("lib-dynload/") for path in paths]
+    names = {path.partition("/")[0].partition(".")[0] for path in paths} - _CUSTOMIZE
+    return lambda module: module.partition(".")[0] in names
+
+
 def _has_sources(evidence: Evidence) -> bool:
     if evidence.manifest is not None:
         return evidence.manifest.source == "archive"
@@ -537,11 +675,9 @@ def _recorded(evidence: Evidence, prefix: str) -> tuple[str, ...]:
 
 def _inside(evidence: Evidence, path: Path) -> tuple[str, ...]:
     """Return *path* relative to the tree, with the folders that were added on the way to it."""
-    real, root = os.path.realpath(path.parent), os.path.realpath(evidence.root)
-    place = Path(real) / path.name
-    if not place.is_relative_to(root):
+    if not path.is_relative_to(evidence.root):
         return ()
-    relative = place.relative_to(root).as_posix()
+    relative = path.relative_to(evidence.root).as_posix()
     return (relative, *_parents(relative))
 
 
@@ -555,8 +691,12 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def _same(path: str, other: Path) -> bool:
-    return os.path.realpath(path) == os.path.realpath(other)
+def _real(path: str, evidence: Evidence) -> str:
+    return evidence.real_paths.get(path, path)
+
+
+def _is_made(module: BootModule) -> bool:
+    return module.module in _MADE and module.path is None
 
 
 def _at(path: str | None, folder: str, evidence: Evidence) -> bool:

@@ -41,13 +41,19 @@ _MANY_FOLDERS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """A file, folder or link of the tree as it was found; *sha256* only where the manifest has one."""
+    """A file, folder or link of the tree as it was found.
+
+    *kind* is ``file``, ``folder``, ``link`` or ``special`` (a pipe, a socket, a device). *sha256* is there
+    only where the manifest has one and the size is right. *leads_to* is the kind of what a link leads to, or
+    None where it leads nowhere.
+    """
 
     kind: str
     mode: int
     size: int = 0
     link: str | None = None
     sha256: str | None = None
+    leads_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,8 @@ class Evidence:
     ways_in: tuple[Writable, ...]
     boots: tuple[Boot, ...]
     modules: Mapping[str, tuple[BootModule, ...]]
+    #: paths that the boots told of → what they really are, where links make that another path
+    real_paths: Mapping[str, str]
     strict: bool
     #: why a kind of evidence could not be gathered
     missing: Mapping[str, str]
@@ -167,6 +175,7 @@ def gather_evidence(
         nearer = _nearer_archives(root, target, layout, files)
         below = _interpreters_below(root, target, layout, missing)
         boots = starting.result()
+    modules = {boot.mode.name: agreed(boot) for boot in boots if boot.status == "ran"}
     return Evidence(
         root=root,
         target=target,
@@ -186,7 +195,8 @@ def gather_evidence(
         writable=writable,
         ways_in=ways_in,
         boots=boots,
-        modules={boot.mode.name: agreed(boot) for boot in boots if boot.status == "ran"},
+        modules=modules,
+        real_paths=_real_paths(boots, modules),
         strict=strict,
         missing=missing,
     )
@@ -213,7 +223,8 @@ def _files(
         mode = stat.S_IMODE(status.st_mode)
         whole = Path(entry.path)
         if stat.S_ISLNK(status.st_mode):
-            seen = SeenFile("link", mode, link=str(whole.readlink()))
+            leads_to = "folder" if entry.is_dir() else "file" if entry.is_file() else None
+            seen = SeenFile("link", mode, link=str(whole.readlink()), leads_to=leads_to)
         elif stat.S_ISDIR(status.st_mode):
             seen = SeenFile("folder", mode)
         elif stat.S_ISREG(status.st_mode):
@@ -229,9 +240,7 @@ def _files(
     return found, tuple(writable)
 
 
-def _entries(
-    root: Path, layout: Layout, manifest: Manifest | None
-) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _entries(root: Path, layout: Layout, manifest: Manifest | None) -> Iterator[tuple[str, os.DirEntry[str]]]:
     if manifest is not None:
         yield from _walk(root, "", layout)
         return
@@ -241,11 +250,9 @@ def _entries(
     for place in dict.fromkeys(("", folder, layout.archive.rpartition("/")[0], layout.shared_libraries)):
         prefix = f"{place}/" if place else ""
         for entry in _listed(root / place):
-            path = prefix + entry.name
-            if path in own or (place and entry.name.startswith("libpython")):
-                yield path, entry
-            elif place == folder and entry.name.endswith(("._pth", "pyvenv.cfg", "pybuilddir.txt")):
-                yield path, entry
+            steers = place == folder and entry.name.endswith(("._pth", "pyvenv.cfg", "pybuilddir.txt"))
+            if steers or prefix + entry.name in own or (place and entry.name.startswith("libpython")):
+                yield prefix + entry.name, entry
     if (root / layout.library).is_dir():
         yield from _walk(root / layout.library, f"{layout.library}/", layout)
 
@@ -403,6 +410,16 @@ def _start_files(target: Target, layout: Layout, files: Mapping[str, SeenFile]) 
         for path in files
         if path in names or (places and path.startswith(places) and path.endswith("._pth"))
     )
+
+
+def _real_paths(boots: Sequence[Boot], modules: Mapping[str, tuple[BootModule, ...]]) -> dict[str, str]:
+    told = {module.path for each in modules.values() for module in each if module.path}
+    for boot in boots:
+        if boot.facts is not None:
+            told |= {boot.facts.base_prefix, boot.facts.base_exec_prefix, *boot.facts.sys_path}
+            told |= set(boot.facts.libraries or ())
+    real = {path: os.path.realpath(path) for path in told if path}
+    return {path: place for path, place in real.items() if path != place}
 
 
 # ---- archive and bytecode --------------------------------------------------------------------------------

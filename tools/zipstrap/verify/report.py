@@ -18,6 +18,9 @@ __all__ = ["Verification", "verification_to_json", "verification_to_text"]
 
 _SCHEMA = 1
 
+#: findings of one check that the text shows; JSON has them all
+_SHOWN = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -64,6 +67,7 @@ def _check_to_json(result: CheckResult) -> dict[str, Any]:
         "severity": data.severity,
         "status": result.status,
         "reason": result.reason,
+        "because": list(result.because),
         "findings": [finding.text for finding in result.findings],
         "cause": data.cause if result.findings else "",
         "cure": data.cure if result.findings else "",
@@ -114,15 +118,23 @@ def _lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
         status: [result for result in verification.results if result.status == status]
         for status in ("passed", "not run", "failed", "warned", "consequence")
     }
-    yield f"checks passed: {', '.join(result.code for result in by_status['passed']) or 'none'}"
+    passed = [result.code for result in by_status["passed"]]
+    yield f"{len(passed)} of {len(verification.results)} checks passed: {', '.join(passed) or 'none'}"
     for result in by_status["not run"]:
         yield f"not run: {result.code} {checks()[result.code].name}: {result.reason}"
     for result in (*by_status["warned"], *by_status["failed"]):
         yield from _finding_lines(result)
     for result in by_status["consequence"]:
         yield f"also {result.code} {checks()[result.code].name}, which {result.reason}"
-    bad = len(by_status["failed"]) + (len(by_status["warned"]) if evidence.strict else 0)
-    yield "verified" if not bad else f"NOT VERIFIED: {bad} check{'s' if bad > 1 else ''} failed"
+        if verbose:
+            yield from _found(result)
+    yield _verdict(verification)
+
+
+def _verdict(verification: Verification) -> str:
+    if not verification.passed:
+        return f"NOT VERIFIED: {', '.join(verification.codes)}"
+    return "verified" + (f", with warnings: {', '.join(verification.codes)}" if verification.codes else "")
 
 
 def _boot_line(boot: Boot, modules: Iterable[BootModule]) -> str:
@@ -131,7 +143,8 @@ def _boot_line(boot: Boot, modules: Iterable[BootModule]) -> str:
     counts = Counter(module.origin.value if module.origin else "unseen" for module in modules)
     agreed = sum(module.agree for module in modules)
     origins = ", ".join(f"{number} {origin}" for origin, number in sorted(counts.items()))
-    return f"mode {boot.mode.name}: {counts.total()} modules ({origins}), {agreed} with agreed witnesses"
+    share = "all" if agreed == counts.total() else f"{agreed} of {counts.total()}"
+    return f"mode {boot.mode.name}: {counts.total()} modules ({origins}); the witnesses agree on {share}"
 
 
 def _module_lines(modules: Iterable[BootModule], verification: Verification) -> Iterator[str]:
@@ -144,10 +157,14 @@ def _module_lines(modules: Iterable[BootModule], verification: Verification) -> 
 
 def _finding_lines(result: CheckResult) -> Iterator[str]:
     data = checks()[result.code]
-    yield f"{result.status.upper()} {result.code} {data.name}: not true that {data.title}"
-    for finding in result.findings[:10]:
-        yield f"  {finding.text}"
-    if len(result.findings) > 10:
-        yield f"  and {len(result.findings) - 10} more"
+    yield f"{result.status.upper()} {result.code} {data.name}: {data.title}"
+    yield from _found(result)
     yield f"  why: {data.cause}"
     yield f"  what to do: {data.cure}"
+
+
+def _found(result: CheckResult) -> Iterator[str]:
+    for finding in result.findings[:_SHOWN]:
+        yield f"  found: {finding.text}"
+    if len(result.findings) > _SHOWN:
+        yield f"  found: {len(result.findings) - _SHOWN} more of this kind"

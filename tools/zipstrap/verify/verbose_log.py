@@ -86,6 +86,7 @@ _EXTENSION = re.compile(
 )
 _NAMESPACE = re.compile(r"# possible namespace for (?P<path>\S.*)$")
 _ARCHIVE = re.compile(r"# zipimport: found \d+ names in (?P<path>\S.*)$")
+_NO_TEXT = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 # "# destroy NAME" is no sign of the end: it is printed for a module whose import failed, too
 _THE_END = re.compile(r"# (?:clear (?:builtins|sys)\.|cleanup\[\d\] )")
 
@@ -103,6 +104,8 @@ def parse_verbose_log(text: str) -> VerboseLog:
     announced: list[str] = []  # paths whose modules are not complete yet
     extensions: dict[str, str] = {}
     complete = False
+    # stderr spells the bytes of a path that are no text so (its errors are backslashreplace)
+    text = _NO_TEXT.sub(lambda match: chr(int(match[1], 16)), text)
     # str.splitlines would also split at signs that a path may hold
     for line in text.split("\n"):
         line = line.removesuffix("\r")

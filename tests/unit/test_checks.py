@@ -1,0 +1,597 @@
+"""The judging half of verify, on evidence that is written by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from zipstrap.archive import MemberRecord
+from zipstrap.data import checks
+from zipstrap.hooks import ForeignHook
+from zipstrap.layout import Landmark, Layout
+from zipstrap.linkage import Linkage, Missing
+from zipstrap.manifest import MANIFEST_NAME, FileRecord, Manifest, Target
+from zipstrap.verify.boots import MODES, Boot, BootModule, Origin, ProbeFacts, Zlib
+from zipstrap.verify.checks import CheckResult, judge
+from zipstrap.verify.evidence import Evidence, SeenArchive, SeenBytecode, SeenFile, Writable, who_else
+
+ROOT = Path("/opt/tree")
+ARCHIVE = "lib/python313.zip"
+LIBRARY = "lib/python3.13"
+DYNLOAD = f"{LIBRARY}/lib-dynload"
+EXECUTABLE = "bin/python3.13"
+MAGIC = "f30d0d0a"
+PLAIN, UNFROZEN = MODES[0], MODES[-1]
+
+LAYOUT = Layout(
+    name="standard",
+    executable=EXECUTABLE,
+    executable_links=("bin/python3",),
+    archive=ARCHIVE,
+    library=LIBRARY,
+    dynload=DYNLOAD,
+    site=f"{LIBRARY}/site-packages",
+    shared_libraries="lib",
+    landmarks=(Landmark(DYNLOAD, is_folder=True, reason="it is exec_prefix's"),),
+    search_path=(ARCHIVE, LIBRARY, DYNLOAD),
+)
+TARGET = Target(
+    name="CPython 3.13.0",
+    version=(3, 13, 0),
+    build="3.13.0 (main)",
+    platform="linux",
+    machine="x86_64",
+    abiflags="",
+    free_threaded=False,
+    cache_tag="cpython-313",
+    magic=MAGIC,
+    extension_suffixes=(".cpython-313-x86_64-linux-gnu.so", ".so"),
+    zlib="extension",
+)
+MEMBERS = (
+    "encodings/__init__.py",
+    "encodings/__init__.pyc",
+    "encodings/aliases.py",
+    "encodings/aliases.pyc",
+    "encodings/utf_8.py",
+    "encodings/utf_8.pyc",
+    "abc.py",
+    "abc.pyc",
+    "sitecustomize.py",
+    "sitecustomize.pyc",
+)
+ZLIB = f"{DYNLOAD}/zlib.cpython-313-x86_64-linux-gnu.so"
+FILES = {
+    "bin": SeenFile("folder", 0o755),
+    EXECUTABLE: SeenFile("file", 0o755, 10, sha256="e1"),
+    "bin/python3": SeenFile("link", 0o777, link="python3.13", leads_to="file"),
+    "lib": SeenFile("folder", 0o755),
+    ARCHIVE: SeenFile("file", 0o644, 100),
+    LIBRARY: SeenFile("folder", 0o755),
+    DYNLOAD: SeenFile("folder", 0o755),
+    ZLIB: SeenFile("file", 0o755, 20, sha256="e2"),
+    f"{LIBRARY}/LICENSE.txt": SeenFile("file", 0o644, 30, sha256="e3"),
+    MANIFEST_NAME: SeenFile("file", 0o644, 40),
+}
+
+
+def _record(path: str, kind: str) -> FileRecord:
+    seen = FILES[path]
+    return FileRecord(path, kind, "needed", "core", seen.mode, seen.size, seen.sha256, seen.link)
+
+
+MANIFEST = Manifest(
+    **{
+        **{field.name: "" for field in dataclasses.fields(Manifest)},
+        "made_by": "zipstrap 0",
+        "target": TARGET,
+        "layout": LAYOUT,
+        "optimize": 0,
+        "source": "archive",
+        "archive_size": 100,
+        "archive_sha256": "a1",
+        "members": tuple(MemberRecord(name, 1, 1, 0, 0, "", 0) for name in MEMBERS),
+        "files": (
+            _record(EXECUTABLE, "executable"),
+            _record("bin/python3", "link"),
+            _record(DYNLOAD, "folder"),
+            _record(ZLIB, "extension"),
+            _record(f"{LIBRARY}/LICENSE.txt", "data"),
+        ),
+        "left_out": {"of the tests": ("test/__init__.py",)},
+        "needs": (),
+        "notes": (),
+    }  # type: ignore[arg-type]
+)
+
+
+def _bytecode(name: str, **changes: Any) -> SeenBytecode:
+    entry = SeenBytecode(f"{ARCHIVE}/{name}c", f"{ARCHIVE}/{name}", True, MAGIC, 1, "h", "h")
+    return dataclasses.replace(entry, **changes)
+
+
+BYTECODE = tuple(_bytecode(name) for name in MEMBERS if name.endswith(".py"))
+
+FACTS = ProbeFacts(
+    version=(3, 13, 0),
+    executable=str(ROOT / EXECUTABLE),
+    sys_path=("", *(str(ROOT / place) for place in LAYOUT.search_path)),
+    prefix=str(ROOT),
+    exec_prefix=str(ROOT),
+    base_prefix=str(ROOT),
+    base_exec_prefix=str(ROOT),
+    stdlib_dir=None,
+    flags={},
+    meta_path=(),
+    path_hooks=(),
+    libraries=("/lib/libc.so.6", str(ROOT / "lib/libpython3.13.so.1.0")),
+    frozen_names={},
+    zlib=Zlib(None, None, ()),
+)
+
+
+def _module(name: str, origin: Origin | None, path: str | None, **changes: Any) -> BootModule:
+    return dataclasses.replace(BootModule(name, origin, origin, True, "", path), **changes)
+
+
+MODULES = (
+    _module("sys", Origin.BUILTIN, None, log=None),
+    _module("zipimport", Origin.FROZEN, None),
+    _module("encodings", Origin.ARCHIVE, str(ROOT / ARCHIVE / "encodings/__init__.pyc")),
+)
+OPENED = (str(ROOT / "lib/libpython3.13.so.1.0"), "/usr/lib/libc.so.6", str(ROOT / ARCHIVE), "/etc/localtime")
+BOOTS = tuple(Boot(mode, "ran", returncode=0, opened=OPENED, facts=FACTS) for mode in (PLAIN, UNFROZEN))
+
+SOUND = Evidence(
+    root=ROOT,
+    target=TARGET,
+    layout=LAYOUT,
+    manifest=MANIFEST,
+    files=FILES,
+    archive=SeenArchive(frozenset(MEMBERS), ("abc.pyc",), 100, "a1"),
+    archive_problem=None,
+    bytecode=BYTECODE,
+    uncompiled=(),
+    hooks=(),
+    nearer_archives=(),
+    interpreters_below=(),
+    start_files=(),
+    linkage=Linkage(ROOT / EXECUTABLE, (), (), (), None),
+    outside_run_paths=(),
+    writable=(),
+    ways_in=(),
+    boots=BOOTS,
+    modules={boot.mode.name: MODULES for boot in BOOTS},
+    real_paths={},
+    strict=True,
+    missing={},
+)
+
+Change = Callable[[Evidence], Evidence]
+
+
+def results(evidence: Evidence) -> dict[str, CheckResult]:
+    return {result.code: result for result in judge(evidence)}
+
+
+def found(evidence: Evidence) -> dict[str, str]:
+    """Return the status of each check that found something."""
+    return {result.code: result.status for result in judge(evidence) if result.findings}
+
+
+# ---- changes of the evidence -----------------------------------------------------------------------------
+
+
+def having(**changes: Any) -> Change:
+    return lambda evidence: dataclasses.replace(evidence, **changes)
+
+
+def seeing(path: str, seen: SeenFile | None) -> Change:
+    """Change what is seen of one file; None takes it away."""
+    files = {name: known for name, known in FILES.items() if name != path}
+    return having(files=files if seen is None else {**files, path: seen})
+
+
+def saying(**changes: Any) -> Change:
+    """Change what the probe says in every mode."""
+    facts = dataclasses.replace(FACTS, **changes)
+    return having(boots=tuple(dataclasses.replace(boot, facts=facts) for boot in BOOTS))
+
+
+def loading(*modules: BootModule, mode: str = UNFROZEN.name) -> Change:
+    return having(modules={**SOUND.modules, mode: (*MODULES, *modules)})
+
+
+def opening(*paths: str) -> Change:
+    return having(boots=tuple(dataclasses.replace(boot, opened=paths) for boot in BOOTS))
+
+
+def of_version(major: int, minor: int) -> Change:
+    return having(target=dataclasses.replace(TARGET, version=(major, minor, 0)))
+
+
+def before_3_11(*paths: str) -> Change:
+    """Make the tree one of 3.10, whose landmark is os.py, with what is at *paths* as files."""
+    layout = dataclasses.replace(
+        LAYOUT, landmarks=(*LAYOUT.landmarks, Landmark(f"{LIBRARY}/os.py", is_folder=False, reason=""))
+    )
+    files = {**FILES, **{path: SeenFile("file", 0o644) for path in paths}}
+    return lambda evidence: dataclasses.replace(
+        evidence, target=dataclasses.replace(TARGET, version=(3, 10, 0)), layout=layout, files=files
+    )
+
+
+def built(**changes: Any) -> Change:
+    return having(manifest=dataclasses.replace(MANIFEST, **changes))
+
+
+def with_bytecode(*entries: SeenBytecode) -> Change:
+    return having(bytecode=(*BYTECODE, *entries))
+
+
+def archive_with(*, without: str = "", **changes: Any) -> Change:
+    names = frozenset(name for name in MEMBERS if not without or not name.startswith(without))
+    return having(archive=dataclasses.replace(SeenArchive(names, ("abc.pyc",), 100, "a1"), **changes))
+
+
+PRIVATE = Linkage(ROOT / EXECUTABLE, (), (), (), "/nix/ld.so")
+NO_ARCHIVE = having(archive=None)
+NO_START = having(
+    boots=(Boot(PLAIN, "failed", "exit status 3: it printed nothing", returncode=3),), modules={}
+)
+UNTRIED = having(boots=(), modules={})
+NO_MANIFEST = having(manifest=None)
+TIME_STAMP = _bytecode("abc.py", flags=0)
+FROM_DISK = _module("abc", Origin.DIRECTORY, str(ROOT / LIBRARY / "abc.py"))
+
+#: what is wrong → the check that says so, alone
+FAILURES: dict[str, list[Change]] = {
+    "ZS101": [NO_ARCHIVE],
+    "ZS102": [before_3_11()],
+    "ZS103": [
+        seeing(DYNLOAD, None),
+        seeing(DYNLOAD, SeenFile("file", 0o644)),
+        seeing(DYNLOAD, SeenFile("link", 0o777, link="nowhere")),
+    ],
+    "ZS104": [having(nearer_archives=(ROOT / "bin" / ARCHIVE,))],
+    "ZS105": [having(interpreters_below=(ROOT / "opt",))],
+    "ZS106": [having(start_files=("bin/python3.13._pth",)), having(start_files=("pyvenv.cfg",))],
+    "ZS201": [having(archive=None, archive_problem="it has no end")],
+    "ZS202": [
+        with_bytecode(_bytecode("x.py", magic="6f0d0d0a")),
+        with_bytecode(_bytecode("x.py", magic="", flags=0, stated_hash="", size=0)),
+        with_bytecode(_bytecode("x.py", stated_hash="", size=9)),
+    ],
+    "ZS203": [with_bytecode(_bytecode("x.py", source_hash="other"))],
+    "ZS204": [with_bytecode(_bytecode("x.py", has_source=False, source_hash=None))],
+    "ZS205": [having(uncompiled=(f"{ARCHIVE}/x.py",))],
+    "ZS206": [archive_with(without="encodings/utf_8"), archive_with(without="encodings/__init__")],
+    "ZS207": [saying(zlib=Zlib(None, "ImportError: no", ()))],
+    "ZS208": [with_bytecode(TIME_STAMP), with_bytecode(_bytecode("abc.py", flags=3))],
+    "ZS209": [
+        seeing(f"{LIBRARY}/LICENSE.txt", None),
+        seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("file", 0o644, 30, sha256="other")),
+        seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("file", 0o644, 31)),
+        seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("special", 0o644)),
+        seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("file", 0o600, 30, sha256="e3")),
+        seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("link", 0o777, link="x", leads_to="file")),
+        seeing("bin/python3", SeenFile("link", 0o777, link="python4")),
+        seeing("bin/python3", SeenFile("file", 0o755)),
+        seeing(ARCHIVE, SeenFile("link", 0o777, link="x", leads_to="file")),
+        seeing(f"{LIBRARY}/added", SeenFile("file", 0o644)),
+        seeing("added", SeenFile("folder", 0o755)),
+        archive_with(sha256="other"),
+    ],
+    "ZS301": [
+        saying(base_prefix="/usr", base_exec_prefix="/usr"),
+        loading(_module("abc", Origin.FOREIGN, "/usr/lib/python3.13/abc.py")),
+        loading(_module("abc", Origin.ARCHIVE, None, log=Origin.FOREIGN)),
+        loading(_module("test", Origin.FOREIGN, "/usr/lib/python3.13/test/__init__.py")),
+    ],
+    "ZS302": [saying(base_exec_prefix="/usr")],
+    "ZS303": [saying(sys_path=(*FACTS.sys_path[:-1], "/usr/lib/python3.13/lib-dynload"))],
+    "ZS304": [saying(sys_path=("", "/home/me", *FACTS.sys_path[1:]))],
+    "ZS305": [loading(FROM_DISK, mode=PLAIN.name)],
+    "ZS306": [
+        NO_START,
+        having(boots=(*BOOTS, Boot(MODES[1], "failed", "killed by SIGSEGV", returncode=-11))),
+    ],
+    "ZS307": [loading(_module("os", Origin.FROZEN, None, agree=False, reason="they differ"), mode="plain")],
+    "ZS308": [
+        loading(_module("pydoc_data", Origin.DIRECTORY, str(ROOT / LIBRARY / "pydoc_data/__init__.py"))),
+        loading(_module("os", Origin.FROZEN, None)),
+    ],
+    "ZS309": [
+        opening(*OPENED, "/usr/lib/python3.13/os.py"),
+        opening(*OPENED, "/usr/lib/python3/lib-dynload/_ssl.so"),
+        opening(*OPENED, "/usr/lib/python313.zip"),
+        opening(*OPENED, "/usr/pyvenv.cfg"),
+        opening(*OPENED, "/usr/lib/libpython3.13.so.1.0"),
+        opening(str(ROOT / "lib/libpython3.13.so.1.0")),
+    ],
+    "ZS401": [
+        having(hooks=(ForeignHook(ROOT / LIBRARY / name / f"{kind}.py", kind, "is not ours"),))
+        for name in ("", "site-packages")
+        for kind in ("sitecustomize", "usercustomize")
+    ],
+    "ZS402": [
+        having(hooks=(ForeignHook(ROOT / LAYOUT.site / "x.pth", "pth", "is not ours"),)),
+        having(hooks=(ForeignHook(ROOT / LAYOUT.site / "x.start", "start", "is not ours"),)),
+    ],
+    "ZS403": [
+        loading(_module("mine", Origin.FOREIGN, "/home/me/mine.py")),
+        loading(_module("sitecustomize", Origin.FOREIGN, "/home/me/sitecustomize.py")),
+    ],
+    "ZS501": [saying(libraries=("/usr/lib/libpython3.13.so.1.0",))],
+    "ZS502": [
+        having(linkage=Linkage(ROOT / EXECUTABLE, (), (), (Missing("libnope.so", (ROOT / ZLIB,)),), None))
+    ],
+    "ZS503": [having(outside_run_paths=((ZLIB, "/nonexistent"),))],
+    "ZS601": [
+        having(writable=(Writable(f"{LIBRARY}/LICENSE.txt", "everybody"),)),
+        having(writable=(Writable(str(ROOT), "the group staff"),)),
+    ],
+    "ZS602": [having(ways_in=(Writable("/opt", "everybody"),))],
+}
+
+#: what cannot be judged, or needs no judging → words of the reason
+NOT_RUN: dict[str, list[tuple[Change, str]]] = {
+    "ZS102": [(having(), "the archive itself is the landmark")],
+    "ZS104": [(of_version(3, 10), "before 3.11")],
+    "ZS105": [(having(interpreters_below=None, missing={"interpreters_below": "too many"}), "too many")],
+    "ZS201": [(NO_ARCHIVE, "there is no archive")],
+    **{
+        code: [
+            (NO_ARCHIVE, "there is no archive"),
+            (having(archive=None, archive_problem="it is cut off"), "cannot be read"),
+        ]
+        for code in ("ZS202", "ZS203", "ZS204", "ZS205", "ZS206", "ZS207", "ZS208")
+    },
+    "ZS209": [(NO_MANIFEST, "there is no manifest")],
+    **{
+        code: [(NO_START, "exit status 3"), (UNTRIED, "no start was tried")]
+        for code in (
+            *("ZS301", "ZS302", "ZS303", "ZS304", "ZS305", "ZS307", "ZS308", "ZS309", "ZS403", "ZS501"),
+        )
+    },
+    "ZS306": [(UNTRIED, "no start was tried")],
+    "ZS502": [(having(linkage=None, missing={"linkage": "Linux only"}), "Linux only")],
+    "ZS503": [
+        (having(linkage=None, missing={"linkage": "Linux only"}), "Linux only"),
+        (having(linkage=PRIVATE), "dynamic loader outside the tree"),
+    ],
+}
+NOT_RUN["ZS203"] += [
+    (having(missing={"source_hashes": "it gave no answer"}), "it gave no answer"),
+    (having(bytecode=(_bytecode("abc.py", has_source=False, source_hash=None),)), "no sources to compare"),
+]
+NOT_RUN["ZS204"] += [
+    (
+        lambda evidence: dataclasses.replace(
+            built(source="none")(evidence),
+            bytecode=(_bytecode("abc.py", has_source=False, source_hash=None),),
+        ),
+        "built without sources",
+    )
+]
+NOT_RUN["ZS207"] += [(archive_with(deflated=()), "nothing in the archive is deflated"), (NO_START, "did not")]
+NOT_RUN["ZS303"] += [(saying(sys_path=FACTS.sys_path[:-1]), "no start has a lib-dynload")]
+NOT_RUN["ZS305"] += [(NO_MANIFEST, "there is no manifest")]
+NOT_RUN["ZS308"] += [
+    (having(strict=False), "--strict"),
+    (having(boots=BOOTS[:1]), "did not start with frozen modules off"),
+]
+NOT_RUN["ZS309"] += [
+    (
+        having(boots=tuple(dataclasses.replace(boot, opened=None) for boot in BOOTS)),
+        "asked for with --kernel",
+    ),
+    (
+        having(
+            boots=(BOOTS[0], dataclasses.replace(BOOTS[1], opened=None, opened_reason="not run: no strace"))
+        ),
+        "no strace",
+    ),
+]
+NOT_RUN["ZS403"] += [(NO_MANIFEST, "there is no manifest")]
+NOT_RUN["ZS501"] += [
+    (having(linkage=PRIVATE), "dynamic loader outside the tree"),
+    (saying(libraries=("/lib/libc.so.6",)), "linked into the executable"),
+    (saying(libraries=None), "does not tell"),
+]
+
+#: these can always be judged
+ALWAYS = {"ZS101", "ZS103", "ZS106", "ZS401", "ZS402", "ZS601", "ZS602"}
+
+
+# ---- each check ------------------------------------------------------------------------------------------
+
+
+def test_sound_evidence_passes_every_check() -> None:
+    statuses = {code: result.status for code, result in results(SOUND).items()}
+    assert statuses == {code: "not run" if code == "ZS102" else "passed" for code in checks()}
+    sound = results(before_3_11(f"{LIBRARY}/os.py")(SOUND))
+    assert sound["ZS102"].status == "passed"
+
+
+def test_the_tables_cover_every_check() -> None:
+    assert set(FAILURES) == set(checks())
+    assert set(NOT_RUN) | ALWAYS == set(checks())
+    assert not set(NOT_RUN) & ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [(code, change) for code, changes in FAILURES.items() for change in changes],
+    ids=[f"{code}-{number}" for code, changes in FAILURES.items() for number in range(len(changes))],
+)
+def test_a_fault_is_told_by_its_check(code: str, change: Change) -> None:
+    judged = results(change(SOUND))
+    assert judged[code].status == ("failed" if checks()[code].severity == "error" else "warned")
+    assert judged[code].findings
+    roots = {each for each, result in judged.items() if result.status in ("failed", "warned")}
+    assert roots == {code}, found(change(SOUND))
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "words"),
+    [(code, change, words) for code, changes in NOT_RUN.items() for change, words in changes],
+    ids=[f"{code}-{number}" for code, changes in NOT_RUN.items() for number in range(len(changes))],
+)
+def test_what_cannot_be_judged_is_not_run_with_the_reason(code: str, change: Change, words: str) -> None:
+    result = results(change(SOUND))[code]
+    assert (result.status, result.findings) == ("not run", ())
+    assert words in result.reason
+
+
+@pytest.mark.parametrize("code", checks())
+def test_a_check_that_is_not_run_has_a_reason_whatever_is_missing(code: str) -> None:
+    nothing = dataclasses.replace(
+        SOUND, manifest=None, files={}, archive=None, bytecode=(), linkage=None, boots=(), modules={}
+    )
+    result = results(nothing)[code]
+    assert (result.reason != "") is (result.status in ("not run", "consequence"))
+    assert (result.findings != ()) is (result.status in ("failed", "warned", "consequence"))
+
+
+# ---- what is no fault ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        # the ones that the import system itself starts from stay frozen
+        loading(_module("_frozen_importlib", Origin.FROZEN, None)),
+        # through the link /opt/link the same tree
+        lambda evidence: dataclasses.replace(
+            saying(
+                base_prefix="/opt/link",
+                base_exec_prefix="/opt/link",
+                sys_path=tuple(f"/opt/link/{place}" for place in LAYOUT.search_path),
+            )(evidence),
+            real_paths={
+                "/opt/link": str(ROOT),
+                **{f"/opt/link/{place}": str(ROOT / place) for place in LAYOUT.search_path},
+            },
+        ),
+        # a user's own package, and the system's libraries
+        opening(*OPENED, "/home/me/.local/lib/python3.13/site-packages/mine.py"),
+        opening(*OPENED, "/usr/lib/x86_64-linux-gnu/libssl.so.3"),
+        # with a private loader its libraries stay where they are
+        lambda evidence: dataclasses.replace(
+            opening(*OPENED, "/nix/lib/libz.so.1")(evidence), linkage=PRIVATE
+        ),
+    ],
+)
+def test_what_is_no_fault(change: Change) -> None:
+    assert found(change(SOUND)) == {}
+
+
+def test_the_next_sitecustomize_is_no_shadow_where_the_build_put_it() -> None:
+    path = f"{LIBRARY}/sitecustomize.py"
+    record = FileRecord(path, "source", "", "core", 0o644, 1, "e4")
+    chained = loading(_module("sitecustomize", Origin.DIRECTORY, str(ROOT / path)), mode=PLAIN.name)
+    evidence = chained(seeing(path, SeenFile("file", 0o644, 1, sha256="e4"))(SOUND))
+    assert found(built(files=(*MANIFEST.files, record))(evidence)) == {}
+    assert found(evidence) == {"ZS305": "failed", "ZS209": "consequence"}
+
+
+def test_bytecode_that_was_added_is_no_orphan() -> None:
+    place = f"{LIBRARY}/x.pyc"
+    added = SeenBytecode(place, f"{LIBRARY}/x.py", False, MAGIC, 1, "h", None)
+    evidence = with_bytecode(added)(seeing(place, SeenFile("file", 0o644))(SOUND))
+    assert found(evidence) == {"ZS209": "failed"}
+
+
+def test_a_name_on_the_search_path_that_leads_elsewhere_by_a_link() -> None:
+    entry = str(ROOT / DYNLOAD)
+    evidence = having(real_paths={entry: "/usr/lib/python3.13/lib-dynload"})(SOUND)
+    assert found(evidence) == {"ZS303": "failed"}
+
+
+# ---- what follows from what ------------------------------------------------------------------------------
+
+
+def test_a_change_that_another_check_tells_of_is_its_consequence() -> None:
+    place = f"{LIBRARY}/x.py"
+    evidence = having(
+        files={**FILES, f"{LIBRARY}/usercustomize.py": SeenFile("file", 0o644)},
+        hooks=(ForeignHook(ROOT / LIBRARY / "usercustomize.py", "usercustomize", "is not ours"),),
+    )(SOUND)
+    judged = results(evidence)
+    assert (judged["ZS209"].status, judged["ZS209"].because) == ("consequence", ("ZS401",))
+    # another change is still told, and it alone
+    more = dataclasses.replace(evidence, files={**evidence.files, place: SeenFile("file", 0o644)})
+    assert [finding.text for finding in results(more)["ZS209"].findings] == [f"{place} was added"]
+    assert results(more)["ZS209"].status == "failed"
+
+
+def test_a_permission_explains_a_mode_but_no_change_of_content() -> None:
+    path = f"{LIBRARY}/LICENSE.txt"
+    writable = having(writable=(Writable(path, "everybody"),))
+    mode = writable(seeing(path, SeenFile("file", 0o646, 30, sha256="e3"))(SOUND))
+    assert found(mode) == {"ZS601": "failed", "ZS209": "consequence"}
+    content = writable(seeing(path, SeenFile("file", 0o646, 30, sha256="other"))(SOUND))
+    assert found(content) == {"ZS601": "failed", "ZS209": "failed"}
+
+
+def test_a_consequence_names_the_first_cause() -> None:
+    evidence = having(
+        archive=None,
+        archive_problem="it is cut off",
+        outside_run_paths=((EXECUTABLE, "/usr/lib"),),
+    )(saying(libraries=("/usr/lib/libpython3.13.so.1.0",))(SOUND))
+    judged = results(evidence)
+    # ZS201 masks ZS501, and that ZS503
+    assert (judged["ZS503"].status, judged["ZS503"].because) == ("consequence", ("ZS201",))
+
+
+def test_no_two_checks_explain_each_other() -> None:
+    """Otherwise both would be consequences, and nothing would be told."""
+
+    def below(code: str, above: tuple[str, ...] = ()) -> None:
+        assert code not in above, (*above, code)
+        for other in checks()[code].masks:
+            below(other, (*above, code))
+
+    for code in checks():
+        below(code)
+
+
+def test_a_warning_hides_no_error() -> None:
+    for data in checks().values():
+        assert data.severity == "error" or not data.masks
+        assert data.masks <= set(checks())
+
+
+# ---- who else can change a file --------------------------------------------------------------------------
+
+
+class Status:
+    """What who_else reads of a stat result."""
+
+    def __init__(self, mode: int, uid: int = 0, gid: int = 0) -> None:
+        self.st_mode, self.st_uid, self.st_gid = mode, uid, gid
+
+
+NOBODY_HAS = 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("status", "sticky", "who"),
+    [
+        (Status(0o755), False, None),
+        (Status(0o757), False, "everybody"),
+        (Status(0o1777), True, None),
+        (Status(0o775), False, None),  # root's own group
+        (Status(0o775, gid=NOBODY_HAS), False, f"the group {NOBODY_HAS}"),
+        (Status(0o775, gid=NOBODY_HAS), True, None),
+        (Status(0o755, uid=NOBODY_HAS), False, f"its owner, {NOBODY_HAS}"),
+        (Status(0o755, uid=NOBODY_HAS), True, f"its owner, {NOBODY_HAS}"),
+    ],
+)
+def test_who_else(status: Any, sticky: bool, who: str | None) -> None:
+    assert who_else(status, frozenset({0, 1000}), sticky=sticky) == who
