@@ -262,7 +262,7 @@ def test_a_damaged_cache_is_mended(target: Target, tmp_path: Path) -> None:
     sources = [Source("a", "lib/a.py", b"a = 1\n"), Source("b", "lib/b.py", b"b = 2\n")]
     cache = BytecodeCache(tmp_path)
     first = build(target, sources, cache=cache)
-    damaged = min(path for path in tmp_path.rglob("*") if path.is_file())
+    (damaged,) = (path for path in tmp_path.rglob("*") if path.is_file())
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     again = build(target, sources, cache=cache)
     assert (again.pycs, again.from_cache) == (first.pycs, 1)

@@ -299,7 +299,7 @@ def pipe_for_data(case: Case) -> None:
 
 
 def other_mode(case: Case) -> None:
-    (case.library / "LICENSE.txt").chmod(0o600)
+    (case.library / "LICENSE.txt").chmod(0o755)
 
 
 def other_link(case: Case) -> None:
@@ -745,6 +745,12 @@ def test_the_sticky_bit_closes_the_way_in(case: Case) -> None:
     assert findings(verify_tree(case.root, jobs=2, environ=_environ(case))) == {}
 
 
+def test_a_tree_may_be_read_only_or_private(case: Case) -> None:
+    subprocess.run(["chmod", "-R", "a-w,go-rwx", str(case.root)], check=True)
+    assert findings(verify_tree(case.root, jobs=2, environ=_environ(case))) == {}
+    subprocess.run(["chmod", "-R", "u+w", str(case.root)], check=True)
+
+
 def test_a_change_is_told_beside_a_permission(case: Case) -> None:
     """Who made a file writable shall not hide that it was changed."""
     changed_data(case)
@@ -788,6 +794,16 @@ def test_an_interpreter_in_a_tree_is_verified_by_its_manifest(case: Case) -> Non
     verification = verify_interpreter(probe(case.executable), jobs=2, environ=_environ(case))
     assert verification.evidence.manifest == case.manifest
     assert findings(verification) == {}
+
+
+def test_an_archive_that_nobody_has_a_manifest_of(case: Case) -> None:
+    (case.root / MANIFEST_NAME).unlink()
+    time_stamp_on_disk(case)  # as an installation that was not built by zipstrap has it
+    verification = verify_interpreter(probe(case.executable), jobs=2, environ=_environ(case))
+    assert findings(verification) == {}
+    assert {result(verification, code).status for code in ("ZS209", "ZS305", "ZS403")} == {"not run"}
+    other_magic(case)
+    assert verify_interpreter(probe(case.executable), environ=_environ(case)).codes == ("ZS202",)
 
 
 @pytest.mark.parametrize(

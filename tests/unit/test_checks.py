@@ -276,7 +276,9 @@ FAILURES: dict[str, list[Change]] = {
         seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("file", 0o644, 30, sha256="other")),
         seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("file", 0o644, 31)),
         seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("special", 0o644)),
-        seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("file", 0o600, 30, sha256="e3")),
+        seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("file", 0o744, 30, sha256="e3")),
+        seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("file", 0o4644, 30, sha256="e3")),
+        seeing(EXECUTABLE, SeenFile("file", 0o655, 10, sha256="e1")),
         seeing(f"{LIBRARY}/LICENSE.txt", SeenFile("link", 0o777, link="x", leads_to="file")),
         seeing("bin/python3", SeenFile("link", 0o777, link="python4")),
         seeing("bin/python3", SeenFile("file", 0o755)),
@@ -293,7 +295,7 @@ FAILURES: dict[str, list[Change]] = {
     ],
     "ZS302": [saying(base_exec_prefix="/usr")],
     "ZS303": [saying(sys_path=(*FACTS.sys_path[:-1], "/usr/lib/python3.13/lib-dynload"))],
-    "ZS304": [saying(sys_path=("", "/home/me", *FACTS.sys_path[1:]))],
+    "ZS304": [saying(sys_path=("", "/srv/me", *FACTS.sys_path[1:]))],
     "ZS305": [loading(FROM_DISK, mode=PLAIN.name)],
     "ZS306": [
         NO_START,
@@ -322,8 +324,8 @@ FAILURES: dict[str, list[Change]] = {
         having(hooks=(ForeignHook(ROOT / LAYOUT.site / "x.start", "start", "is not ours"),)),
     ],
     "ZS403": [
-        loading(_module("mine", Origin.FOREIGN, "/home/me/mine.py")),
-        loading(_module("sitecustomize", Origin.FOREIGN, "/home/me/sitecustomize.py")),
+        loading(_module("mine", Origin.FOREIGN, "/srv/me/mine.py")),
+        loading(_module("sitecustomize", Origin.FOREIGN, "/srv/me/sitecustomize.py")),
     ],
     "ZS501": [saying(libraries=("/usr/lib/libpython3.13.so.1.0",))],
     "ZS502": [
@@ -478,7 +480,7 @@ def test_a_check_that_is_not_run_has_a_reason_whatever_is_missing(code: str) -> 
             },
         ),
         # a user's own package, and the system's libraries
-        opening(*OPENED, "/home/me/.local/lib/python3.13/site-packages/mine.py"),
+        opening(*OPENED, "/srv/me/.local/lib/python3.13/site-packages/mine.py"),
         opening(*OPENED, "/usr/lib/x86_64-linux-gnu/libssl.so.3"),
         # with a private loader its libraries stay where they are
         lambda evidence: dataclasses.replace(
@@ -497,6 +499,12 @@ def test_the_next_sitecustomize_is_no_shadow_where_the_build_put_it() -> None:
     evidence = chained(seeing(path, SeenFile("file", 0o644, 1, sha256="e4"))(SOUND))
     assert found(built(files=(*MANIFEST.files, record))(evidence)) == {}
     assert found(evidence) == {"ZS305": "failed", "ZS209": "consequence"}
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o444, 0o600, 0o400])
+def test_fewer_permissions_are_no_change(mode: int) -> None:
+    seen = SeenFile("file", mode, 30, sha256="e3")
+    assert found(seeing(f"{LIBRARY}/LICENSE.txt", seen)(SOUND)) == {}
 
 
 def test_bytecode_that_was_added_is_no_orphan() -> None:
@@ -565,6 +573,16 @@ def test_a_warning_hides_no_error() -> None:
     for data in checks().values():
         assert data.severity == "error" or not data.masks
         assert data.masks <= set(checks())
+
+
+@pytest.mark.parametrize("path", [None, "/usr/lib/python3.12/typing.py"])
+def test_what_typing_makes_itself_comes_from_nowhere(path: str | None) -> None:
+    made = _module("typing.io", Origin.FOREIGN, path, log=None, agree=False, reason="not in the log")
+    evidence = loading(made)(SOUND)
+    names = (*MEMBERS, "typing.py", "typing.pyc")
+    members = tuple(MemberRecord(name, 1, 1, 0, 0, "", 0) for name in names)
+    evidence = dataclasses.replace(evidence, manifest=dataclasses.replace(MANIFEST, members=members))
+    assert found(evidence) == ({} if path is None else {"ZS301": "failed", "ZS307": "consequence"})
 
 
 # ---- who else can change a file --------------------------------------------------------------------------

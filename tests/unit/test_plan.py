@@ -136,10 +136,17 @@ def test_every_rule_is_of_use(rule: SplitRule) -> None:
         ("json/__init__.py", (3, 13), False),
         ("ctypes/test/test_files.py", (3, 8), False),
         ("test/support/__init__.py", (3, 13), True),
+        ("lib2to3/pytree.py", (3, 11), True),
     ],
 )
 def test_rules_by_version(path: str, version: tuple[int, int], on_disk: bool) -> None:
     assert (disk_reason(path, version) is not None) is on_disk
+
+
+def test_rule_does_not_count_where_a_file_is_there() -> None:
+    pickle = "lib2to3/Grammar3.11.7.final.0.pickle"
+    assert disk_reason("lib2to3/pytree.py", (3, 11), {"lib2to3/pytree.py", pickle}) is None
+    assert disk_reason("lib2to3/pytree.py", (3, 11), {"lib2to3/pytree.py"}) is not None
 
 
 def test_debians_links() -> None:

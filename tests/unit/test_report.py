@@ -28,7 +28,7 @@ from .test_checks import (
     _module,
 )
 
-NAMED = Path("/home/me/tree")
+NAMED = Path("/srv/me/tree")
 WAY_IN = (Writable("/opt", "everybody"),)
 
 
@@ -86,7 +86,7 @@ def test_what_follows_is_no_root() -> None:
 
 def test_the_text_names_each_module_of_a_plain_start_with_its_origin() -> None:
     lines = text(outcome())
-    assert lines[0] == "/home/me/tree: CPython 3.13.0, layout standard"
+    assert lines[0] == "/srv/me/tree: CPython 3.13.0, layout standard"
     assert lines[1] == "mode plain: 3 modules (1 archive, 1 builtin, 1 frozen); the witnesses agree on all"
     assert lines[2].split() == ["sys", "builtin"]
     assert lines[4].split() == ["encodings", "archive", f"{ARCHIVE}/encodings/__init__.pyc"]

@@ -63,7 +63,6 @@ class Facts:
     executable: str
     prefix: str
     exec_prefix: str
-    compiled_prefix: str | None
     platlibdir: str
     #: sys.path of a start with -I -S
     search_path: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -103,13 +103,15 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def disk_reason(path: str, version: tuple[int, int]) -> str | None:
-    """Return why *path* of the library must lie on disk for *version*, or None."""
+def disk_reason(path: str, version: tuple[int, int], library: Collection[str] = ()) -> str | None:
+    """Return why *path* of the *library* (all its paths) must lie on disk for *version*, or None."""
     return next(
         (
             rule.reason
             for rule in split_rules()
-            if rule.since <= version <= rule.until and matches(path, rule.paths)
+            if rule.since <= version <= rule.until
+            and matches(path, rule.paths)
+            and not (rule.unless and any(matches(other, rule.unless) for other in library))
         ),
         None,
     )
@@ -134,8 +136,9 @@ def make_plan(
     members: list[PlannedMember] = []
     files: list[PlannedFile] = list(_interpreter(facts, layout, libraries))
     hook_names = {hook.name for hook in hooks if hook.place == "archive"}
+    library = frozenset(entry.path for entry in selection.kept)
     for entry in selection.kept:
-        reason = disk_reason(entry.path, version)
+        reason = disk_reason(entry.path, version, library)
         if reason is None and entry.kind is not Kind.EXTENSION:
             if entry.path in hook_names:
                 continue  # from an earlier run: ours is the one that counts

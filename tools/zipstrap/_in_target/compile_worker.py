@@ -402,11 +402,11 @@ def bytecode(data: bytes, filename: str, optimize: int) -> bytes:
     limit = sys.getrecursionlimit()
     try:
         try:
-            text = checked(plain, code)
+            text = canonical(plain)
         except RecursionError:
             # marshal itself goes no deeper than 2000; compile() must keep its limit, or results would differ
             sys.setrecursionlimit(limit + 6000)
-            text = checked(plain, code)
+            text = canonical(plain)
     finally:
         sys.setrecursionlimit(limit)
     source_hash = _imp.source_hash(int.from_bytes(MAGIC_NUMBER, "little"), data)

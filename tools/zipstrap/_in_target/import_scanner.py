@@ -18,9 +18,10 @@ MODULE is absolute. The names are those of a from-import, ["*"] for a star, empt
 
     required  runs whenever the importing module is loaded: at module or class level, under no condition
     guarded   in a try that catches ImportError (or under contextlib.suppress), in the handler of a try,
-              or under an if or match
-    lazy      in a function, under `if __name__ == "__main__"`, a 3.15 lazy import (PEP 810, both by the
-              statement and by __lazy_modules__), or import_module("literal") and __import__("literal")
+              under an if or match, or a 3.15 lazy import of these or of what would be required (PEP 810, both
+              by the statement and by __lazy_modules__): the module loads without it, but not much of it runs
+    lazy      in a function, under `if __name__ == "__main__"`, or import_module("literal") and
+              __import__("literal")
 
 Not seen: what a star import pulls in through the package's __all__, and names that are computed.
 """
@@ -163,11 +164,11 @@ class Finder:
         self.add(module, names, node.lineno, self.laziness(node, module, kind, can_be_lazy))
 
     def laziness(self, node: Any, module: str, kind: str, can_be_lazy: bool) -> str:
-        """Return *kind*, or lazy for the lazy imports of 3.15."""
+        """Return *kind*, or a weaker one for the lazy imports of 3.15."""
         if getattr(node, "is_lazy", 0):
-            return LAZY
+            return weaker(kind)
         if can_be_lazy and module in self.lazy_modules:
-            return LAZY
+            return weaker(kind)
         return kind
 
     def do_assign(self, node: Any, kind: str, can_be_lazy: bool) -> None:

@@ -89,7 +89,6 @@ def facts():
         "executable": os.path.realpath(sys.executable) if sys.executable else "",
         "prefix": sys.base_prefix,
         "exec_prefix": sys.base_exec_prefix,
-        "compiled_prefix": config.get("prefix") if os.name == "posix" else None,
         "platlibdir": getattr(sys, "platlibdir", "lib"),
         "search_path": path,
         "library": library,

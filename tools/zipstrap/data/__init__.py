@@ -43,6 +43,8 @@ class SplitRule:
     reason: str
     since: tuple[int, int]
     until: tuple[int, int]
+    #: patterns; where the library holds a file of these, the rule does not count
+    unless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def split_rules() -> tuple[SplitRule, ...]:
             item["reason"],
             _feature(item.get("since", "3.0")),
             _feature(item.get("until", "3.99")),
+            tuple(item.get("unless", ())),
         )
         for item in _load("split")["rules"]
     )

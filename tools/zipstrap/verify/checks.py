@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -341,7 +342,7 @@ def _changed(evidence: Evidence) -> Iterator[Finding]:
             record.sha256 is None and record.link is None and seen.kind != "folder"
         ):
             yield Finding(f"{path} is not what was built", (path,))
-        elif seen.kind != "link" and record.mode != seen.mode:
+        elif seen.kind != "link" and _is_other_mode(seen.mode, record.mode):
             yield Finding(f"{path} has the mode {seen.mode:o}, not {record.mode:o}", modes=(path,))
     archive = evidence.archive
     if archive is not None and archive.sha256 != manifest.archive_sha256:
@@ -355,6 +356,14 @@ def _changed(evidence: Evidence) -> Iterator[Finding]:
             parent in evidence.files and parent not in known for parent in _parents(path)
         ):
             yield Finding(f"{path} was added", (path,))
+
+
+def _is_other_mode(seen: int, built: int) -> bool:
+    """Tell whether permissions were added, or taken from the owner so that it does not work any more.
+
+    Who makes the tree read-only, or copies it under a narrow umask, breaks nothing.
+    """
+    return bool(seen & ~built or built & ~seen & (stat.S_IRUSR | stat.S_IXUSR))
 
 
 # ---- boots -----------------------------------------------------------------------------------------------

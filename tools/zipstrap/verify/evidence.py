@@ -456,7 +456,8 @@ def _archive(
                     deflated = tuple(member.name for member in archive.members if member.method)
             except FileError as error:
                 return None, error.problem.text, (), ()
-            for place, source, head in _disk_heads(root, layout, files):
+            # without a manifest the library on disk is somebody else's, and keeps its time stamps
+            for place, source, head in () if manifest is None else _disk_heads(root, layout, files):
                 heads.append((place, source, head))
                 if source not in sources and (root / source).is_file():
                     sources.add(source, (root / source).read_bytes())
@@ -489,7 +490,8 @@ def _archive(
         and name not in compiled
         and name not in landmarks
         # what was added is told of as that; the tests hold sources that do not compile
-        and (manifest is None or (name in recorded and recorded[name].component != "test"))
+        and name in recorded
+        and recorded[name].component != "test"
     ]
     return SeenArchive(names, deflated, size, sha256), None, entries, tuple(uncompiled)
 

@@ -29,6 +29,12 @@ class Verification:
     tree: Path
     evidence: Evidence
     results: tuple[CheckResult, ...]
+    #: a build verifies its tree before it is put in place; the report says where it will be, not where it was
+    to_be_moved: bool = False
+
+    def shown(self, text: str) -> str:
+        """Return *text* with the tree's path as the report has it."""
+        return text.replace(str(self.evidence.root), str(self.tree)) if self.to_be_moved else text
 
     @property
     def passed(self) -> bool:
@@ -45,7 +51,7 @@ class Verification:
 def verification_to_json(verification: Verification) -> dict[str, Any]:
     """Return the outcome as JSON-able values, with every module of every boot and its witnesses."""
     evidence = verification.evidence
-    return {
+    values = {
         "schema_version": _SCHEMA,
         "tree": str(verification.tree),
         "target": evidence.target.name,
@@ -56,6 +62,17 @@ def verification_to_json(verification: Verification) -> dict[str, Any]:
         "boots": [_boot_to_json(boot, verification) for boot in evidence.boots],
         "needs": [] if evidence.linkage is None else [library.soname for library in evidence.linkage.system],
     }
+    return {name: _shown(value, verification) for name, value in values.items()}
+
+
+def _shown(value: Any, verification: Verification) -> Any:
+    if isinstance(value, str):
+        return verification.shown(value)
+    if isinstance(value, list):
+        return [_shown(item, verification) for item in value]
+    if isinstance(value, dict):
+        return {name: _shown(item, verification) for name, item in value.items()}
+    return value
 
 
 def _check_to_json(result: CheckResult) -> dict[str, Any]:
@@ -104,7 +121,7 @@ def _boot_to_json(boot: Boot, verification: Verification) -> dict[str, Any]:
 
 def verification_to_text(verification: Verification, *, verbose: bool = False) -> str:
     """Return the outcome for people: the boot set with its origins, then the checks."""
-    return "\n".join(_lines(verification, verbose=verbose)) + "\n"
+    return verification.shown("\n".join(_lines(verification, verbose=verbose)) + "\n")
 
 
 def _lines(verification: Verification, *, verbose: bool) -> Iterator[str]:

@@ -51,7 +51,9 @@ def verify_tree(
         environ=environ,
         named=named,
     )
-    return Verification(shown_as or named, evidence, judge(evidence))
+    return Verification(
+        shown_as or named, evidence, judge(evidence), to_be_moved=shown_as is not None and shown_as != named
+    )
 
 
 def verify_interpreter(
