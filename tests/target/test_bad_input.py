@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from zipstrap import cli
@@ -21,6 +23,8 @@ from zipstrap.contents import SourceReader
 
 from .interpreters import Target, find_python2, lack
 from .trees import Tree, make_tree, run, usual, zipstrap
+
+Facts = dict[str, Any]
 
 MINIMAL = ("--profile", "minimal", "--no-verify")
 
@@ -63,6 +67,13 @@ def one(interpreters: list[Target]) -> Target:
 @pytest.fixture(scope="session")
 def built(one: Target, tmp_path_factory: pytest.TempPathFactory) -> Tree:
     return make_tree(one, tmp_path_factory.mktemp("made") / "T", *MINIMAL)
+
+
+@pytest.fixture(scope="session")
+def facts(one: Target) -> Facts:
+    """Give what ``zipstrap facts`` says."""
+    found: Facts = json.loads(zipstrap("facts", one.executable).stdout)
+    return found
 
 
 def refused(done: subprocess.CompletedProcess[str], status: int, *words: str) -> str:
@@ -176,9 +187,8 @@ def test_interpreter_of_a_venv_is_resolved_and_said(place: Place, built: Tree) -
     venv = place.folder / "venv"
     # the tree's library in the minimal profile has no venv module
     assert run([built.target.executable, "-m", "venv", "--without-pip", venv]).returncode == 0
-    for name in ("python", "python3"):
-        done = place.zipstrap("build", f"venv/bin/{name}", "-o", "T", "--force", *MINIMAL, "-q")
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = place.zipstrap("build", "venv/bin/python3", "-o", "T", *MINIMAL, "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     done = place.zipstrap("facts", "venv/bin/python")
     assert done.returncode == 0
     note = f"note: {venv}/bin/python belongs to a virtual environment; its base interpreter "
@@ -202,14 +212,13 @@ def test_facts_are_read_back(place: Place, built: Tree) -> None:
     ).read_bytes()
 
 
-def test_facts_that_are_none(place: Place, one: Target) -> None:
-    good = json.loads(place.zipstrap("facts", one.executable).stdout)
+def test_facts_that_are_none(place: Place, one: Target, facts: Facts) -> None:
     (place.folder / "text").write_text("not JSON")
     (place.folder / "list").write_text("[]")
-    (place.folder / "old").write_text(json.dumps({**good, "schema_version": 99}))
-    (place.folder / "short").write_text(json.dumps({**good, "library": None}))
-    del good["magic"]
-    (place.folder / "gap").write_text(json.dumps(good))
+    (place.folder / "old").write_text(json.dumps({**facts, "schema_version": 99}))
+    (place.folder / "short").write_text(json.dumps({**facts, "library": None}))
+    gap = {name: value for name, value in facts.items() if name != "magic"}
+    (place.folder / "gap").write_text(json.dumps(gap))
     for name in ("text", "list", "old", "short", "gap"):
         refused(place.zipstrap("pack", "--facts", name, "-o", "a.zip"), 4, name, "zipstrap facts")
     refused(place.zipstrap("pack", "--facts", "absent", "-o", "a.zip"), 4, "absent")
@@ -218,12 +227,11 @@ def test_facts_that_are_none(place: Place, one: Target) -> None:
     assert place.names() == ["gap", "list", "old", "short", "text"]
 
 
-def test_facts_of_what_is_not_here(place: Place, one: Target) -> None:
-    good = json.loads(place.zipstrap("facts", one.executable).stdout)
-    gone = {**good, "executable": "/nowhere/bin/python3", "library": "/nowhere/lib/python3.13"}
+def test_facts_of_what_is_not_here(place: Place, facts: Facts) -> None:
+    gone = {**facts, "executable": "/nowhere/bin/python3", "library": "/nowhere/lib/python3.13"}
     (place.folder / "gone").write_text(json.dumps(gone))
     refused(place.zipstrap("pack", "--facts", "gone", "-o", "a.zip"), 3, "/nowhere/lib/python3.13")
-    windows = {**good, "os_name": "nt", "platform": "win32"}
+    windows = {**facts, "os_name": "nt", "platform": "win32"}
     (place.folder / "windows").write_text(json.dumps(windows))
     refused(place.zipstrap("build", "--facts", "windows", "-o", "T"), 5, "zipstrap pack")
     assert place.names() == ["gone", "windows"]
@@ -305,18 +313,20 @@ def test_force_replaces_only_what_zipstrap_made(place: Place, built: Tree) -> No
 
 def test_force_replaces_a_tree_an_archive_and_an_empty_folder(place: Place, built: Tree) -> None:
     python = built.target.executable
-    (place.folder / "T").mkdir()
-    for _ in range(2):
-        done = place.zipstrap("build", python, "-o", "T", "--force", *MINIMAL, "-q")
+    shutil.copytree(built.root, place.folder / "T", symlinks=True)
+    (place.folder / "T/lib/stray").write_text("gone with the next build")
+    (place.folder / "E").mkdir()
+    for name in ("T", "E"):
+        done = place.zipstrap("build", python, "-o", name, "--force", *MINIMAL, "-q")
         assert (done.returncode, done.stderr) == (0, "")
-        assert sorted(path.name for path in place.folder.iterdir()) == ["T"]
-        stray = place.folder / "T/lib/stray"
-        assert not stray.exists()
-        stray.write_text("gone with the next build")
-    for options in ((), ("--force",)):
-        done = place.zipstrap("pack", python, "-o", "a.zip", "--profile", "minimal", "-q", *options)
-        assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(path.name for path in place.folder.iterdir()) == ["T", "a.zip"]
+        assert not (place.folder / name / "lib/stray").exists()
+        assert (place.folder / name / "bin/python3").exists()
+    shutil.copy(built.root / built.manifest.layout.archive, place.folder / "a.zip")
+    before = (place.folder / "a.zip").read_bytes()
+    done = place.zipstrap("pack", python, "-o", "a.zip", "--profile", "minimal", "-q", "--force")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (place.folder / "a.zip").read_bytes() != before  # the hooks are of a tree only
+    assert sorted(path.name for path in place.folder.iterdir()) == ["E", "T", "a.zip"]
     assert list(place.temporary.iterdir()) == []
 
 
@@ -324,8 +334,7 @@ def test_build_that_fails_leaves_the_old_tree(
     place: Place, built: Tree, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = place.folder / "T"
-    done = place.zipstrap("build", built.target.executable, "-o", root, *MINIMAL, "-q")
-    assert done.returncode == 0
+    shutil.copytree(built.root, root, symlinks=True)
     before = place.names()
     read = SourceReader.read
 
@@ -348,11 +357,10 @@ def test_missing_parent(place: Place, one: Target) -> None:
     assert place.names() == ["file"]
 
 
-def test_destination_inside_the_library_or_over_it(place: Place, one: Target) -> None:
+def test_destination_inside_the_library_or_over_it(place: Place, facts: Facts) -> None:
     # a library of no interpreter, so that a failure harms none
     library = place.folder / "prefix/lib/python3.13"
     library.mkdir(parents=True)
-    facts = json.loads(place.zipstrap("facts", one.executable).stdout)
     (place.folder / "facts").write_text(json.dumps({**facts, "library": str(library)}))
     (place.folder / "way in").symlink_to(library)
     before = place.names()
@@ -486,9 +494,6 @@ def test_limit_of_file_size(place: Place, one: Target) -> None:
     )
     refused(done, 4, "File too large")
     assert place.names() == []
-
-
-Read = Callable[[SourceReader, str], bytes]
 
 
 @pytest.fixture

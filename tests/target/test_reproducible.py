@@ -127,16 +127,17 @@ def test_another_user_built_the_second(second: Second, request: pytest.FixtureRe
 
 def test_nothing_of_the_builder_is_inside(first: Tree) -> None:
     traces = [str(first.root).encode(), os.fsencode(Path.cwd()), os.environ["HOME"].encode()]
-    traces += (str(first.target.executable.parent.parent).encode() + b"/lib/python3",)
-    inside = [first.root / "zipstrap-manifest.json", first.root / first.manifest.layout.archive]
-    for path in inside[:1]:
-        data = path.read_bytes()
-        assert [trace for trace in traces if trace in data] == [], path
-    with zipfile.ZipFile(inside[1]) as archive:
+    prefix = first.target.executable.parent.parent
+    if prefix != Path("/usr"):  # Debian's site.py is about this one
+        traces.append(f"{prefix}/lib/python3".encode())
+    manifest = (first.root / "zipstrap-manifest.json").read_bytes()
+    assert [trace for trace in traces if trace in manifest] == []
+    with zipfile.ZipFile(first.root / first.manifest.layout.archive) as archive:
         for name in archive.namelist():
-            # Debian's and pyenv's own data name the prefix that they were configured with
-            if name.endswith(".pyc") and "_sysconfigdata" not in name:
-                assert [trace for trace in traces if trace in archive.read(name)] == [], name
+            # an interpreter's own record of how it was made names the prefix it was configured with
+            if "_sysconfigdata" not in name:
+                data = archive.read(name)
+                assert [trace for trace in traces if trace in data] == [], name
 
 
 def test_modes_do_not_come_from_the_umask(first: Tree) -> None:
@@ -197,7 +198,7 @@ def test_host_of_another_version_packs_the_same(
         copy / "zipstrap/site_hooks",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    for host in hosts:
+    for host in {hosts[0].id: hosts[0], hosts[-1].id: hosts[-1]}.values():
         archive = tmp_path / f"{host.id}.zip"
         command = [host.executable, "-B", "-m", "zipstrap", "pack", target.executable, "-o", archive]
         done = run([*command, "--profile", "minimal", "-q"], env={"PYTHONPATH": str(copy)})

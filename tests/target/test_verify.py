@@ -800,10 +800,13 @@ def test_an_archive_that_nobody_has_a_manifest_of(case: Case) -> None:
     (case.root / MANIFEST_NAME).unlink()
     time_stamp_on_disk(case)  # as an installation that was not built by zipstrap has it
     verification = verify_interpreter(probe(case.executable), jobs=2, environ=_environ(case))
-    assert findings(verification) == {}
+    # Debian has a sitecustomize of its own, which only a manifest tells from a stranger's
+    known = ("ZS401",) if (case.library / "sitecustomize.py").exists() else ()
+    assert verification.codes == known, findings(verification)
     assert {result(verification, code).status for code in ("ZS209", "ZS305", "ZS403")} == {"not run"}
     other_magic(case)
-    assert verify_interpreter(probe(case.executable), environ=_environ(case)).codes == ("ZS202",)
+    again = verify_interpreter(probe(case.executable), jobs=2, environ=_environ(case))
+    assert again.codes == ("ZS202", *known), findings(again)
 
 
 @pytest.mark.parametrize(

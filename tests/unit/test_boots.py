@@ -430,13 +430,25 @@ def test_failed_start_is_told(tmp_path: Path, text: str, returncode: int, reason
     assert boot.facts is None
 
 
-def test_start_that_fails_with_v_only(tmp_path: Path) -> None:
+def test_start_that_fails_after_the_answer(tmp_path: Path) -> None:
     answer = DATA / "3.13.json"
-    text = f'case " $* " in *" -v "*) exit 7;; esac; for last; do :; done; cp "{answer}" "$last"'
+    text = f'for last; do :; done; cp "{answer}" "$last"; exit 7'
     boot = boots.gather_boot(script(tmp_path, text), (3, 13), PLAIN, TREE)
     assert (boot.status, boot.returncode) == ("failed", 7)
-    assert boot.reason == "with -v: exit status 7: it printed nothing"
+    assert boot.reason == "exit status 7: it printed nothing"
     assert boot.facts is not None
+
+
+def test_both_witnesses_tell_of_one_start(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    boots.gather_boot(script(tmp_path, f'echo "$@" >>"{seen}"'), (3, 13), PLAIN, TREE)
+    assert seen.read_text().count(" -v ") == 1
+
+
+def test_the_log_ends_where_the_probe_says(tmp_path: Path) -> None:
+    text = "import 'a' # <class '_frozen_importlib.FrozenImporter'>\n"
+    marked = text + "# zipstrap: here the boot ends\n" + text.replace("'a'", "'b'")
+    assert [entry.module for entry in parse_verbose_log(marked).entries] == ["a"]
 
 
 def test_missing_executable_is_a_failed_boot(tmp_path: Path) -> None:
@@ -446,14 +458,14 @@ def test_missing_executable_is_a_failed_boot(tmp_path: Path) -> None:
 
 
 def test_endless_start_is_a_failed_boot(tmp_path: Path) -> None:
-    text = 'case " $* " in *" -v "*) exit 0;; esac; exec tail -f /dev/null'
+    text = "exec tail -f /dev/null"
     boot = boots.gather_boot(script(tmp_path, text), (3, 13), PLAIN, TREE, timeout=0.2)
     assert (boot.status, boot.reason) == ("failed", "no end after 0.2 s")
 
 
 def test_child_of_an_endless_start_is_ended_too(tmp_path: Path) -> None:
     # as strace does, which leaves what it traced running when it is killed
-    text = 'case " $* " in *" -v "*) exit 0;; esac; tail -f /dev/null & wait'
+    text = "tail -f /dev/null & wait"
     boot = boots.gather_boot(script(tmp_path, text), (3, 13), PLAIN, TREE, timeout=0.2)
     assert (boot.status, boot.reason) == ("failed", "no end after 0.2 s")
 
@@ -463,10 +475,9 @@ def test_what_moves_a_start_is_not_passed_on(tmp_path: Path) -> None:
     text = f'{{ pwd; ls -A; echo "$PYTHONHOME$PYTHONEXECUTABLE$KEPT"; }} >>"{seen}"'
     environ = {"PATH": os.environ["PATH"], "PYTHONHOME": "home", "PYTHONEXECUTABLE": "other", "KEPT": "kept"}
     boots.gather_boot(script(tmp_path, text), (3, 13), PLAIN, TREE, environ=environ)
-    first, second = (lines.split("\n") for lines in seen.read_text(encoding="utf-8").split("kept\n")[:2])
-    assert first == second  # the same empty folder, nothing of PYTHON*
-    assert len(first) == 2
-    assert not Path(first[0]).exists()
+    folder, rest = seen.read_text(encoding="utf-8").split("\n", 1)
+    assert rest == "kept\n"  # an empty folder, nothing of PYTHON*
+    assert not Path(folder).exists()
 
 
 def test_kernel_is_not_asked_where_there_is_no_strace(

@@ -1,14 +1,17 @@
 """Say from where each module of this boot came.
 
-The text of this file is passed with ``-c``, in the start mode that is asked about; its one argument is the
-path of the answer. The boot set must not contain what the probe itself needs, so the first statement copies
-sys.modules, and nothing is imported but zlib, at the very end. The answer is JSON, written by hand for the
-same reason. Runs in CPython 3.8 to 3.15.
+The text of this file is passed with ``-c``, in the start mode that is asked about, with ``-v`` if there shall
+be a log of the same start; its one argument is the path of the answer. The boot set must not contain what the
+probe itself needs, so the first statement copies sys.modules, and nothing is imported but zlib, at the very
+end. The answer is JSON, written by hand for the same reason. Runs in CPython 3.8 to 3.15.
 """
 
 import sys
 
 BOOT = list(sys.modules.items())
+if sys.flags.verbose and sys.stderr is not None:
+    # what the log says after this is the probe's own doing
+    sys.stderr.write("# zipstrap: here the boot ends\n")
 LAZY_SAFE = object.__getattribute__  # an importlib.util.LazyLoader module loads itself on a plain getattr
 
 WORKER = "boot_probe"

@@ -1,7 +1,7 @@
 """Gather what witnesses say of a boot: from where each module came, in each start mode.
 
 Three witnesses, which share no code: the probe asks the loaders from inside (``_in_target/boot_probe.py``),
-the ``-v`` log of another process says what the import system did (``verbose_log.py``), and strace, where
+the ``-v`` log of the same start says what the import system did (``verbose_log.py``), and strace, where
 there is one, says which files the kernel opened (``kernel_log.py``). Nothing is judged here.
 """
 
@@ -149,10 +149,10 @@ _Status = Literal["ran", "failed", "not run"]
 class Boot:
     """One start mode and what the witnesses say of it.
 
-    *reason* says why a boot failed or was not run, and is empty when it ran. *returncode* is that of the
-    probe's process, or of the log's where only that one failed; negative for a signal, None when there is
-    none. *stderr* is the probe's. *opened* are the real paths of the files that the kernel saw opened; None
-    when strace was not run, and *opened_reason* says why.
+    *reason* says why a boot failed or was not run, and is empty when it ran. *returncode* is negative for a
+    signal, and None when there is none. *stderr* holds the log, and what else was printed. *opened* are the
+    real paths of the files that the kernel saw opened; None when strace was not run, and *opened_reason* says
+    why.
     """
 
     mode: Mode
@@ -417,7 +417,7 @@ def gather_boot(
     kernel: bool = False,
     timeout: float = 60.0,
 ) -> Boot:
-    """Start *executable* in *mode*, once for the probe and once for the log, and with *kernel* under strace.
+    """Start *executable* in *mode*, with the probe and the log on, and with *kernel* once more under strace.
 
     *environ* (default: that of this process) is cleaned of what moves a start; *timeout* is in seconds, for
     each process. Never raises for what the interpreter does: a crash, a timeout and an executable that cannot
@@ -439,8 +439,7 @@ def gather_boot(
         folder.mkdir()
         answer_file = Path(name, "answer.json")
         run = functools.partial(_run, environ=environ, folder=folder, timeout=timeout)
-        probed = run([*start, "-c", worker_source("boot_probe"), str(answer_file)])
-        logged = run([*start, "-v", "-c", "pass"])
+        probed = run([*start, "-v", "-c", worker_source("boot_probe"), str(answer_file)])
         sightings: tuple[Sighting, ...] = ()
         facts: ProbeFacts | None = None
         failure = probed.failure
@@ -455,16 +454,14 @@ def gather_boot(
         opened, opened_reason = None, "not asked for"
         if kernel:
             opened, opened_reason = _ask_kernel(start, Path(name, "kernel.log"), run)
-    if not failure and logged.failure:
-        failure = f"with -v: {logged.failure}"
     return Boot(
         mode=mode,
         status="failed" if failure else "ran",
         reason=failure,
-        returncode=probed.returncode if probed.failure else logged.returncode,
+        returncode=probed.returncode,
         stderr=probed.stderr,
         probe=sightings,
-        log=read_log(logged.stderr, tree),
+        log=read_log(probed.stderr, tree),
         opened=opened,
         opened_reason=opened_reason,
         facts=facts,

@@ -480,7 +480,7 @@ def _archive(
     uncompiled = [
         inside + name
         for name in sorted(names)
-        if name.endswith(".py") and inside + name not in compiled and not _is_test_data(name, manifest)
+        if _is_importable(name) and inside + name not in compiled and not _is_test_data(name, manifest)
     ]
     uncompiled += [
         name
@@ -542,12 +542,14 @@ def _disk_heads(
 
 
 def _is_library_source(path: str, layout: Layout) -> bool:
-    parts = path.removeprefix(f"{layout.library}/").split("/")
-    return (
-        path.startswith(f"{layout.library}/")
-        and path.endswith(".py")
-        and all(part.isidentifier() for part in parts[:-1])
-    )
+    folder = f"{layout.library}/"
+    return path.startswith(folder) and _is_importable(path.removeprefix(folder))
+
+
+def _is_importable(name: str) -> bool:
+    """Tell whether an import statement can name the source *name* (3.8 has a ``__phello__.foo.py``)."""
+    stem, dot, suffix = name.rpartition(".")
+    return dot + suffix == ".py" and all(part.isidentifier() for part in stem.split("/"))
 
 
 def _is_test_data(name: str, manifest: Manifest | None) -> bool:

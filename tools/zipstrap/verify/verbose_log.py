@@ -88,7 +88,7 @@ _NAMESPACE = re.compile(r"# possible namespace for (?P<path>\S.*)$")
 _ARCHIVE = re.compile(r"# zipimport: found \d+ names in (?P<path>\S.*)$")
 _NO_TEXT = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 # "# destroy NAME" is no sign of the end: it is printed for a module whose import failed, too
-_THE_END = re.compile(r"# (?:clear (?:builtins|sys)\.|cleanup\[\d\] )")
+_THE_END = re.compile(r"# (?:clear (?:builtins|sys)\.|cleanup\[\d\] |zipstrap: here the boot ends)")
 
 
 def parse_verbose_log(text: str) -> VerboseLog:
