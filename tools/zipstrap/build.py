@@ -201,7 +201,9 @@ def build(
             path.write_text(manifest_to_json(manifest), encoding="utf-8")
             path.chmod(0o644)
         verification = (
-            verify_tree(folder, jobs=settings.jobs, shown_as=destination) if settings.verify else None
+            verify_tree(folder, jobs=settings.jobs, shown_as=destination, written=staged.written)
+            if settings.verify
+            else None
         )
         if verification is not None and not verification.passed:
             raise BuildFailed(destination, verification)

@@ -18,20 +18,30 @@ from .linkage import Linkage, plan_run_paths, read_elf, set_run_path
 from .manifest import FileRecord
 from .plan import FileKind, Plan, PlannedFile
 
-__all__ = ["Staged", "digest_of", "stage", "write_archive_file"]
+__all__ = ["Staged", "Written", "digest_of", "stage", "write_archive_file"]
 
 _ELF_KINDS = (FileKind.EXECUTABLE, FileKind.SHARED_LIBRARY, FileKind.EXTENSION)
 _CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A file that was hashed as it was written, and by what it is known again if nobody touches it."""
+
+    sha256: str
+    inode: int
+    ctime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
-    """What was written."""
+    """What was written; *written* has every file with its hash, by path."""
 
     members: tuple[MemberRecord, ...]
     archive_size: int
     archive_sha256: str
     files: tuple[FileRecord, ...]
+    written: Mapping[str, Written]
 
 
 class _Hashing(io.RawIOBase):
@@ -82,7 +92,16 @@ def stage(
         for file in _bytecode_files(plan.files, contents.bytecode, plan.facts.cache_tag)
     )
     _own_run_paths(plan, linkage, folder)
-    return Staged(members, size, sha256, tuple(_hashed(record, folder) for record in records))
+    files = tuple(_hashed(record, folder) for record in records)
+    hashes = {record.path: record.sha256 for record in files if record.sha256 is not None}
+    hashes[plan.layout.archive] = sha256
+    return Staged(members, size, sha256, files, _written(hashes, folder))
+
+
+def _written(hashes: Mapping[str, str], folder: Path) -> dict[str, Written]:
+    with writing(folder):
+        stats = {path: (folder / path).stat() for path in hashes}
+    return {path: Written(hashes[path], seen.st_ino, seen.st_ctime_ns) for path, seen in stats.items()}
 
 
 def _folders(plan: Plan, contents: Contents) -> set[str]:

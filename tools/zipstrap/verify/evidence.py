@@ -18,7 +18,7 @@ from zipstrap.hooks import ForeignHook, judge_hooks, list_hooks
 from zipstrap.layout import Layout, archive_search
 from zipstrap.linkage import ElfFile, Linkage, read_elf, resolve_linkage
 from zipstrap.manifest import Manifest, Target
-from zipstrap.stage import digest_of
+from zipstrap.stage import Written, digest_of
 from zipstrap.worker import run_worker
 
 from .boots import Boot, BootModule, Mode, TreePaths, agreed, gather_boots
@@ -146,13 +146,16 @@ def gather_evidence(
     kernel: bool,
     environ: Mapping[str, str] | None = None,
     named: Path | None = None,
+    written: Mapping[str, Written] | None = None,
 ) -> Evidence:
     """Look at the tree *root*, a real path, and let its interpreter start in every mode.
 
     Without a *manifest* only what belongs to the interpreter is looked at: the prefix may be /usr. *named* is
-    the path by which the tree is known, if links lead to it. Nothing in the tree is changed. Raises
-    :class:`FileError` for what cannot be read.
+    the path by which the tree is known, if links lead to it. *written* are files that this process hashed as
+    it wrote them: those that nobody has touched since are not read again. Nothing in the tree is changed.
+    Raises :class:`FileError` for what cannot be read.
     """
+    hashes = _Hashes(written or {})
     missing: dict[str, str] = {}
     executable = root / layout.executable
     unreadable = writing(root, "run this as a user who can read all of the tree")
@@ -167,9 +170,11 @@ def gather_evidence(
             kernel=kernel,
             jobs=jobs,
         )
-        files, writable = _files(root, layout, manifest)
+        files, writable = _files(root, layout, manifest, hashes)
         ways_in = _ways_in(root, named)
-        archive, problem, entries, uncompiled = _archive(root, layout, files, manifest, executable, missing)
+        archive, problem, entries, uncompiled = _archive(
+            root, layout, files, manifest, executable, hashes, missing
+        )
         linkage, outside = _binaries(root, layout, files, target, missing)
         hooks = _hooks(root, layout, manifest)
         nearer = _nearer_archives(root, target, layout, files)
@@ -205,8 +210,22 @@ def gather_evidence(
 # ---- files -----------------------------------------------------------------------------------------------
 
 
+class _Hashes:
+    """SHA-256 of files; *written* ones that are the same inode, with no change since, are known."""
+
+    def __init__(self, written: Mapping[str, Written]) -> None:
+        self._written = written
+
+    def of(self, path: str, whole: Path, status: os.stat_result) -> str:
+        known = self._written.get(path)
+        # every write, and every change of mode, owner or links, sets the ctime
+        if known is not None and (known.inode, known.ctime_ns) == (status.st_ino, status.st_ctime_ns):
+            return known.sha256
+        return digest_of(whole)[1]
+
+
 def _files(
-    root: Path, layout: Layout, manifest: Manifest | None
+    root: Path, layout: Layout, manifest: Manifest | None, hashes: _Hashes
 ) -> tuple[dict[str, SeenFile], tuple[Writable, ...]]:
     """Return what is in the tree, and what of it others can change.
 
@@ -229,7 +248,7 @@ def _files(
             seen = SeenFile("folder", mode)
         elif stat.S_ISREG(status.st_mode):
             # a file of another size has changed; there is no need to hash it
-            sha256 = digest_of(whole)[1] if known.get(path) == status.st_size else None
+            sha256 = hashes.of(path, whole, status) if known.get(path) == status.st_size else None
             seen = SeenFile("file", mode, status.st_size, sha256=sha256)
         else:
             seen = SeenFile("special", mode)
@@ -431,6 +450,7 @@ def _archive(
     files: Mapping[str, SeenFile],
     manifest: Manifest | None,
     executable: Path,
+    hashes: _Hashes,
     missing: dict[str, str],
 ) -> tuple[SeenArchive | None, str | None, tuple[SeenBytecode, ...], tuple[str, ...]]:
     path = root / layout.archive
@@ -461,8 +481,9 @@ def _archive(
                 heads.append((place, source, head))
                 if source not in sources and (root / source).is_file():
                     sources.add(source, (root / source).read_bytes())
-        size, sha256 = digest_of(path)
-        hashes = sources.hashed_by(executable, missing)
+        status = path.stat()
+        size, sha256 = status.st_size, hashes.of(layout.archive, path, status)
+        source_hashes = sources.hashed_by(executable, missing)
     entries = tuple(
         SeenBytecode(
             place=place,
@@ -471,7 +492,7 @@ def _archive(
             magic=head[:4].hex(),
             flags=int.from_bytes(head[4:8], "little"),
             stated_hash=head[8:16].hex(),
-            source_hash=hashes.get(source),
+            source_hash=source_hashes.get(source),
             size=len(head),
         )
         for place, source, head in sorted(heads)

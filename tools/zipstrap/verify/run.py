@@ -11,6 +11,7 @@ from zipstrap.errors import UsageError
 from zipstrap.interpreter import Facts
 from zipstrap.layout import standard_layout
 from zipstrap.manifest import is_tree, load_manifest, target_of
+from zipstrap.stage import Written
 
 from .boots import MODES
 from .checks import judge
@@ -28,10 +29,12 @@ def verify_tree(
     kernel: bool = False,
     shown_as: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    written: Mapping[str, Written] | None = None,
 ) -> Verification:
     """Verify a tree that zipstrap built, by its manifest.
 
-    *shown_as* is the name that the report uses: a build verifies its tree before it is put in place. Raises
+    *shown_as* is the name that the report uses: a build verifies its tree before it is put in place, and
+    gives the hashes of what it has just *written*. Raises
     :class:`UsageError` where there is no folder, and :class:`FileError` for a manifest that is missing or
     damaged and for files that cannot be read.
     """
@@ -50,6 +53,7 @@ def verify_tree(
         kernel=kernel,
         environ=environ,
         named=named,
+        written=written,
     )
     return Verification(
         shown_as or named, evidence, judge(evidence), to_be_moved=shown_as is not None and shown_as != named
