@@ -160,7 +160,9 @@ def test_damage_is_told_with_the_file(tmp_path: Path, damage: Callable[[Any], No
     with pytest.raises(FileError, match="is not a manifest of this version") as caught:
         load_manifest(written(tmp_path, json.dumps(values)))
     assert caught.value.problem.file == str(tmp_path / MANIFEST_NAME)
-    assert not is_tree(tmp_path)
+    # one of another version may still be replaced
+    made_by = values.get("made_by") if isinstance(values, dict) else None
+    assert is_tree(tmp_path) == (isinstance(made_by, str) and made_by.startswith("zipstrap "))
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
-from .errors import FileError, UsageError, ZipstrapError
+from .errors import FileError, InterpreterError, UsageError, ZipstrapError
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
     from .build import Built, Packed, Prepared, Settings
     from .imports import Import
-    from .interpreter import Facts
+    from .interpreter import Facts, Found
     from .verify.report import Verification
 
 __all__ = ["main"]
+
+#: from which size on a component that few need is worth a line, in bytes
+_LARGE = 20_000_000
 
 _PROFILES = "standard, minimal or full"
 _PYTHON_HELP = "a path, a version such as 3.13 or 3.13t, or nothing for the interpreter that runs zipstrap"
@@ -119,9 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tree", action="store_true", help="every file under its folder, not a table by package"
     )
 
-    verb = _verb(
-        verbs, "facts", _run_facts, "tell the facts of an interpreter, for a machine that cannot run it"
-    )
+    verb = _verb(verbs, "facts", _run_facts, "tell what zipstrap knows of an interpreter")
     verb.add_argument("python", nargs="?", metavar="PYTHON", help=_PYTHON_HELP)
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="write them there, not to stdout")
     return parser
@@ -136,9 +137,11 @@ def _verb(
     verb.set_defaults(run=run)
     if name != "facts":
         verb.add_argument("--format", choices=("text", "json"), default="text", help="what stdout holds")
-    loudness = verb.add_mutually_exclusive_group()
-    loudness.add_argument("-v", "--verbose", action="store_true", help="say more")
-    loudness.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    if name != "inspect":
+        loudness = verb.add_mutually_exclusive_group()
+        if name != "facts":
+            loudness.add_argument("-v", "--verbose", action="store_true", help="say more")
+        loudness.add_argument("-q", "--quiet", action="store_true", help="errors only")
     return verb
 
 
@@ -223,17 +226,30 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _target(arguments: argparse.Namespace) -> Facts:
-    from .interpreter import find_interpreter, load_facts
+    from .interpreter import load_facts
 
     if arguments.facts is not None:
         if arguments.python is not None:
             raise UsageError("PYTHON and --facts are both given", cure="give one of them")
-        return load_facts(arguments.facts)
-    found = find_interpreter(arguments.python)
+        facts = load_facts(arguments.facts)
+        if not Path(facts.executable).is_file():
+            raise InterpreterError(
+                "the interpreter that these facts are of is not here",
+                file=facts.executable,
+                cure="build where it is: its own compiler makes the bytecode",
+            )
+        return facts
+    return _find(arguments.python, arguments).facts
+
+
+def _find(python: str | None, arguments: argparse.Namespace) -> Found:
+    from .interpreter import find_interpreter
+
+    found = find_interpreter(python)
     if not arguments.quiet:
         for note in found.notes:
             print(f"note: {note}", file=sys.stderr)
-    return found.facts
+    return found
 
 
 @contextlib.contextmanager
@@ -320,15 +336,18 @@ def _run_verify(arguments: argparse.Namespace) -> int:
 
 
 def _verification(arguments: argparse.Namespace) -> Verification:
-    from .interpreter import find_interpreter
     from .verify.run import verify_interpreter, verify_tree
 
     jobs = arguments.jobs or _processors()
     if Path(arguments.what).is_dir():
         return verify_tree(Path(arguments.what), jobs=jobs, strict=arguments.strict, kernel=arguments.kernel)
-    found = find_interpreter(arguments.what)
-    for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
+    if os.sep in arguments.what and not Path(arguments.what).exists():
+        raise InterpreterError(
+            "there is no such tree or interpreter",
+            file=arguments.what,
+            cure="name a tree that zipstrap build made, or a CPython by path or version",
+        )
+    found = _find(arguments.what, arguments)
     return verify_interpreter(found.facts, jobs=jobs, strict=arguments.strict, kernel=arguments.kernel)
 
 
@@ -350,11 +369,9 @@ def _run_inspect(arguments: argparse.Namespace) -> int:
 
 def _run_facts(arguments: argparse.Namespace) -> int:
     from .destination import writing
-    from .interpreter import facts_to_json, find_interpreter
+    from .interpreter import facts_to_json
 
-    found = find_interpreter(arguments.python)
-    for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
+    found = _find(arguments.python, arguments)
     text = facts_to_json(found.facts)
     if arguments.output is None:
         sys.stdout.write(text)
@@ -394,15 +411,16 @@ def _show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
             }
         )
         return 0
-    print(f"{plan.facts.name}, profile {plan.profile}, layout {plan.layout.name}; nothing is written")
-    print(f"into {plan.layout.archive}: {len(plan.members)} files of the library and hooks")
+    print(f"{plan.facts.name}, profile {plan.profile}; this is the plan, nothing is written")
+    print(f"into {plan.layout.archive}: {_count(len(plan.members), 'file')}")
     for member in plan.members if arguments.verbose else ():
         print(f"  {member.name}")
     print(f"on disk: {len(plan.files)} files, folders and links")
     for reason, paths in _by_reason((file.path, file.reason) for file in plan.files).items():
         print(f"  {_first_of(paths)}: {reason}")
-    print(f"left out: {len(plan.left_out)} files")
-    for reason, paths in _by_reason((item.entry.path, item.reason) for item in plan.left_out).items():
+    left_out = [item for item in plan.left_out if item.entry.kind != "junk"]
+    print(f"left out: {_count(len(left_out), 'file')}")
+    for reason, paths in _by_reason((item.entry.path, item.reason) for item in left_out).items():
         print(f"  {_first_of(paths)}: {reason}")
     for line in (*_broken_lines(prepared.broken, verbose=arguments.verbose), *_note_lines(prepared.notes)):
         print(line)
@@ -414,6 +432,10 @@ def _by_reason(items: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
     for path, reason in items:
         groups.setdefault(reason, []).append(path)
     return groups
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _first_of(paths: Sequence[str]) -> str:
@@ -434,7 +456,16 @@ def _built_to_text(built: Built, *, verbose: bool) -> str:
         f"modules: {built.compiled}, {built.from_cache} of them from the cache",
     ]
     if manifest.needs:
-        lines.append(f"needs of the system: {', '.join(manifest.needs)}")
+        needs = manifest.needs if verbose or len(manifest.needs) <= 8 else manifest.needs[:6]
+        more = (
+            f" and {len(manifest.needs) - len(needs)} more (-v)" if len(needs) < len(manifest.needs) else ""
+        )
+        lines.append(f"shared libraries needed of the system: {', '.join(needs)}{more}")
+    dev = sum(file.size for file in manifest.files if file.component == "dev")
+    if dev > _LARGE:
+        lines.append(
+            f"{dev / 1e6:.1f} MB of this are for builders of extension modules: --exclude dev leaves them out"
+        )
     lines += (*_broken_lines(built.broken, verbose=verbose), *_note_lines(manifest.notes))
     if built.verification is None:
         lines.append("not verified, as you asked: zipstrap verify does it")

@@ -167,7 +167,7 @@ def _heading(inspection: Inspection) -> Iterator[str]:
     yield f"archive: {len(packed)} members, {_bytes(inspection.archive_size)} in {manifest.layout.archive}"
     yield f"on disk: {len(on_disk)} files, {_bytes(sum(item.packed for item in on_disk))}"
     for reason, paths in manifest.left_out.items():
-        yield f"left out: {len(paths)} files: {reason}"
+        yield f"left out: {len(paths)} file{'' if len(paths) == 1 else 's'}: {reason}"
     if manifest.needs:
         yield f"needs of the system: {', '.join(manifest.needs)}"
 

@@ -37,6 +37,8 @@ __all__ = [
 
 MANIFEST_NAME = "zipstrap-manifest.json"
 
+_CURE = "name a tree that zipstrap build made"
+
 _SCHEMA = 1
 
 #: what JSON must hold, by a field's annotation
@@ -193,12 +195,13 @@ def _line(value: object) -> str:
 
 
 def is_tree(folder: Path) -> bool:
-    """Tell whether *folder* is a tree that zipstrap made: its manifest says so."""
+    """Tell whether *folder* is a tree that a zipstrap of any version made: its manifest says so."""
     try:
-        load_manifest(folder)
-    except FileError:
+        values = json.loads(_manifest_text(folder))
+    except (FileError, ValueError, RecursionError):
         return False
-    return not folder.is_symlink()
+    made_by = values.get("made_by") if isinstance(values, dict) else None
+    return isinstance(made_by, str) and made_by.startswith("zipstrap ") and not folder.is_symlink()
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -208,23 +211,30 @@ def load_manifest(folder: Path) -> Manifest:
     a path outside the tree: whoever removes or compares by it must not be led elsewhere.
     """
     path = folder / MANIFEST_NAME
-    cure = "name a tree that zipstrap build made"
     try:
-        status = path.lstat()
-        # before opening: to open a pipe may wait forever
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_SIZE:
-            raise FileError("is no plain file of a manifest's size", file=path, cure=cure)
-        values = json.loads(path.read_bytes())
-    except OSError as error:
-        raise FileError(f"cannot be read ({error.strerror})", file=path, cure=cure) from error
+        values = json.loads(_manifest_text(folder))
     except (ValueError, RecursionError) as error:
-        raise FileError(f"is not JSON ({error})", file=path, cure=cure) from error
+        raise FileError(f"is not JSON ({error})", file=path, cure=_CURE) from error
     try:
         return _manifest(values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileError(
-            f"is not a manifest of this version ({type(error).__name__}: {error})", file=path, cure=cure
+            f"is not a manifest of this version ({type(error).__name__}: {error})",
+            file=path,
+            cure="use the zipstrap that made the tree, or build it anew (--force replaces it)",
         ) from error
+
+
+def _manifest_text(folder: Path) -> bytes:
+    path = folder / MANIFEST_NAME
+    try:
+        status = path.lstat()
+        # before opening: to open a pipe may wait forever
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_SIZE:
+            raise FileError("is no plain file of a manifest's size", file=path, cure=_CURE)
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror})", file=path, cure=_CURE) from error
 
 
 def _manifest(values: dict[str, Any]) -> Manifest:

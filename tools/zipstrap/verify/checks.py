@@ -352,10 +352,19 @@ def _changed(evidence: Evidence) -> Iterator[Finding]:
     known = {*expected, evidence.layout.archive, MANIFEST_NAME}
     known |= {parent for path in known for parent in _parents(path)}
     for path in evidence.files:
-        if path not in known and not any(
-            parent in evidence.files and parent not in known for parent in _parents(path)
+        if (
+            path not in known
+            and not _is_script(path, evidence)
+            and not any(parent in evidence.files and parent not in known for parent in _parents(path))
         ):
             yield Finding(f"{path} was added", (path,))
+
+
+def _is_script(path: str, evidence: Evidence) -> bool:
+    """Tell whether *path* is what pip puts beside the interpreter: no start reads it."""
+    seen = evidence.files[path]
+    beside = path.rpartition("/")[0] == evidence.layout.executable.rpartition("/")[0]
+    return beside and seen.kind == "file" and bool(seen.mode & stat.S_IXUSR)
 
 
 def _is_other_mode(seen: int, built: int) -> bool:
