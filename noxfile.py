@@ -62,6 +62,22 @@ def targets(session: nox.Session) -> None:
     _pytest(session, arguments, "tests/target")
 
 
+@nox.session(default=False)
+@nox.parametrize("version", [f"3.{minor}" for minor in range(8, 16)])
+def target(session: nox.Session, version: str) -> None:
+    """Run the tests that need a target in one of them, by itself."""
+    _install(session, "test")
+    session.run("pytest", "--target", version, *session.posargs, "tests/target")
+
+
+@nox.session(default=False)
+def bytecode(session: nox.Session) -> None:
+    """Compare the bytecode of whole libraries with that of a plain compile, under other seeds and orders."""
+    _install(session, "test")
+    session.env["ZIPSTRAP_TEST_WHOLE_LIBRARY"] = "1"
+    _pytest(session, session.posargs, "tests/target/test_compile.py")
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a broken link is an error."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -132,10 +133,22 @@ def library(target: Target) -> Path:
 
 @pytest.fixture(scope="module")
 def sources(target: Target) -> list[Source]:
-    """Give some sixty modules of the target's library, and sources made up to be difficult."""
+    """Give some sixty modules of the target's library, and sources made up to be difficult.
+
+    With ZIPSTRAP_TEST_WHOLE_LIBRARY set (``nox -s bytecode``) all modules, the tests apart.
+    """
     folder = library(target)
-    every = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*.py") if path.is_file())
+    whole = bool(os.environ.get("ZIPSTRAP_TEST_WHOLE_LIBRARY"))
+    found = (path for path in folder.glob("**/*.py" if whole else "*.py") if path.is_file())
+    every = sorted(path.relative_to(folder).as_posix() for path in found)
+    if whole:
+        every = [
+            name
+            for name in every
+            if not {"test", "tests", "site-packages", "dist-packages"} & {*name.split("/")}
+        ]
     names = {
+        *(every if whole else ()),
         *every[:: len(every) // 35],
         *(f"{name}.py" for name in NAMED if (folder / f"{name}.py").is_file()),
     }

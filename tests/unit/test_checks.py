@@ -507,6 +507,19 @@ def test_fewer_permissions_are_no_change(mode: int) -> None:
     assert found(seeing(f"{LIBRARY}/LICENSE.txt", seen)(SOUND)) == {}
 
 
+@pytest.mark.parametrize(
+    ("path", "mode", "told"),
+    [
+        ("bin/pip", 0o755, {}),
+        ("bin/notes.txt", 0o644, {"ZS209": "failed"}),
+        ("bin/deeper/pip", 0o755, {"ZS209": "failed"}),
+        (f"{LIBRARY}/pip", 0o755, {"ZS209": "failed"}),
+    ],
+)
+def test_a_script_beside_the_interpreter_is_no_change(path: str, mode: int, told: dict[str, str]) -> None:
+    assert found(seeing(path, SeenFile("file", mode))(SOUND)) == told
+
+
 def test_bytecode_that_was_added_is_no_orphan() -> None:
     place = f"{LIBRARY}/x.pyc"
     added = SeenBytecode(place, f"{LIBRARY}/x.py", False, MAGIC, 1, "h", None)
