@@ -25,8 +25,8 @@ def _install(session: nox.Session, *groups: str, project: bool = True) -> None:
 def _pytest(session: nox.Session, arguments: list[str], *folders: str) -> None:
     """Run pytest on *folders*, or on the files that *arguments* name."""
     named = any(Path(argument.partition("::")[0]).exists() for argument in arguments)
-    # loadgroup: all tests of one interpreter in one process, so that they share what was staged for it
-    session.run("pytest", "-n", "auto", "--dist", "loadgroup", *arguments, *(() if named else folders))
+    # loadfile: the tests of one file share what was staged for an interpreter
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", *arguments, *(() if named else folders))
 
 
 @nox.session

@@ -50,15 +50,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("target", chosen.values(), ids=chosen, indirect=True, scope="session")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    parallel = config.pluginmanager.hasplugin("xdist")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE not in item.path.parents:
-            continue
-        item.add_marker(pytest.mark.target)
-        if parallel and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-            # what is made once for a target is then made in one process only (--dist loadgroup)
-            param = item.callspec.params.get("target")
-            if param is not None:
-                item.add_marker(pytest.mark.xdist_group(getattr(param, "id", param)))
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.target)

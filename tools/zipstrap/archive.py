@@ -216,10 +216,11 @@ def archive_time(environ: Mapping[str, str]) -> int:
     """Return the time for an archive's members, in seconds since 1970, UTC.
 
     That is ``SOURCE_DATE_EPOCH`` of *environ* (reproducible-builds.org), moved into what a DOS date can say,
-    and without it 1980-01-01: the clock never enters. Raises :class:`UsageError` if it is no whole number.
+    and without it (or if it is empty) 1980-01-01: the clock never enters. Raises :class:`UsageError` if it is
+    no whole number.
     """
     text = environ.get("SOURCE_DATE_EPOCH")
-    if text is None:
+    if not text:
         return EARLIEST_TIME
     # int() would take spaces, underscores and other alphabets' digits too
     if not re.fullmatch("-?[0-9]{1,20}", text):
