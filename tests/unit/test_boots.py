@@ -195,14 +195,6 @@ def test_zlib_may_be_built_in() -> None:
     assert facts.zlib == boots.Zlib(sighting("zlib", Origin.BUILTIN), None, ())
 
 
-def test_boot_goes_through_json() -> None:
-    boot = recorded("3.13")
-    copy = json.loads(json.dumps(boots.to_json(boot)))
-    assert copy["mode"] == {"name": "plain", "arguments": [], "since": [3, 8]}
-    assert copy["probe"][0]["origin"] == "builtin"
-    assert copy["facts"]["prefix"] == "/opt/tree"
-
-
 # -- origins ----------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,6 @@ from zipstrap.errors import FileError, UnsupportedError, UsageError
 from zipstrap.hooks import (
     ForeignHook,
     bake_guard,
-    foreign_hooks,
     hook_files,
     hook_kind,
     judge_hooks,
@@ -171,7 +170,7 @@ def test_listing(tmp_path: Path) -> None:
         second / "pipe.pth": None,
         second / "sitecustomize.py": None,
     }
-    foreign = foreign_hooks([first, second], {"a.pth": b"import a\n"})
+    foreign = judge_hooks(list_hooks([first, second]), {"a.pth": b"import a\n"})
     assert [hook.path.name for hook in foreign] == ["usercustomize", "pipe.pth", "sitecustomize.py"]
 
 

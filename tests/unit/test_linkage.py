@@ -264,19 +264,6 @@ def test_what_is_not_elf_cannot_be_resolved() -> None:
         resolve({}, "/p/bin/python")
 
 
-def test_needs_lists_what_the_files_do_not_hold() -> None:
-    recorded = files(
-        elf("/t/bin/python", "libpython3.13.so.1.0", "libc.so.6"),
-        elf("/t/lib/libpython3.13.so.1.0", "libm.so.6", "libc.so.6"),
-        elf("/t/dyn/_a.so", "libprivate.so.1"),
-        elf("/t/lib/renamed", soname="libprivate.so.1"),
-    )
-    assert linkage.needs([*recorded, Path("/t/README")], read=recorded.get) == {
-        "libc.so.6": (Path("/t/bin/python"), Path("/t/lib/libpython3.13.so.1.0")),
-        "libm.so.6": (Path("/t/lib/libpython3.13.so.1.0"),),
-    }
-
-
 def test_system_folders_of_glibc_follow_includes_in_order(tmp_path: Path) -> None:
     conf = tmp_path / "ld.so.conf"
     conf.write_text(
@@ -616,45 +603,3 @@ def test_plan_gives_the_way_to_those_who_ask_and_clears_the_rest() -> None:
         "$ORIGIN/../..": ["/t/lib/python3.13/lib-dynload/_ssl.so"],
         "$ORIGIN/../lib": ["/t/bin/python"],
     }
-
-
-# ---- mapped objects ----------------------------------------------------------------------------------------
-
-MAPS = """\
-55d0c0000000-55d0c0001000 r--p 00000000 fe:00 1    /t/bin/python3.13
-7f0000000000-7f0000001000 r--p 00000000 fe:00 2    /t/lib/libpython3.13.so.1.0
-7f0000001000-7f0000002000 r-xp 00001000 fe:00 2    /t/lib/libpython3.13.so.1.0
-7f0000003000-7f0000004000 rw-p 00000000 00:00 0
-7f0000005000-7f0000006000 r--p 00000000 fe:00 3    /usr/lib/multi/libc.so.6
-7f0000007000-7f0000008000 r--p 00000000 fe:00 4    /opt/a folder/_x.cpython-313.so (deleted)
-7f0000009000-7f000000a000 r--p 00000000 fe:00 5    /usr/lib/locale/locale-archive
-7ffd00000000-7ffd00001000 r-xp 00000000 00:00 0    [vdso]
-"""
-
-
-def test_mapped_objects_are_read_once_each() -> None:
-    assert linkage.mapped_objects(MAPS) == (
-        "/t/lib/libpython3.13.so.1.0",
-        "/usr/lib/multi/libc.so.6",
-        "/opt/a folder/_x.cpython-313.so",
-    )
-    assert linkage.mapped_objects("0-1 r--p 0 0:0 1 /a\\012b/c.so.1\n") == ("/a\nb/c.so.1",)
-
-
-def test_the_judge_tells_inside_from_outside() -> None:
-    inside = linkage.judge_mapped(linkage.mapped_objects(MAPS), Path("/t"), [Path("/usr/lib")])
-    assert inside.independent
-    assert [str(path) for path in inside.libpython] == ["/t/lib/libpython3.13.so.1.0"]
-    assert inside.outside == ()
-    assert [str(path) for path in inside.foreign] == ["/opt/a folder/_x.cpython-313.so"]
-    # a folder whose name only begins like the tree's is not the tree
-    beside = linkage.judge_mapped(["/tree/lib/libpython3.13t.so.1.0"], Path("/t"))
-    assert not beside.independent
-    assert beside.outside == beside.libpython
-    assert beside.foreign == ()
-
-
-def test_a_static_interpreter_maps_no_libpython() -> None:
-    judged = linkage.judge_mapped(["/usr/lib/libc.so.6"], Path("/t"), [Path("/usr/lib")])
-    assert judged == linkage.MappedObjects((), (), ())
-    assert judged.independent

@@ -23,7 +23,6 @@ __all__ = [
     "HookFile",
     "HookKind",
     "bake_guard",
-    "foreign_hooks",
     "hook_files",
     "hook_kind",
     "judge_hooks",
@@ -114,14 +113,6 @@ def hook_files(version: tuple[int, int], *, guard: str, zips: str = "sitecustomi
             HookFile("site", name, _resource(name), "runs zipstrap_zips where there is a zips folder")
         )
     return tuple(files)
-
-
-def foreign_hooks(site_folders: Sequence[Path], ours: Mapping[str, bytes]) -> tuple[ForeignHook, ...]:
-    """Return the start-up files in *site_folders* that are not *ours* (file name to content).
-
-    Folders that do not exist hold none. Raises :class:`FileError` if one cannot be read.
-    """
-    return judge_hooks(list_hooks(site_folders), ours)
 
 
 def list_hooks(site_folders: Sequence[Path]) -> dict[Path, bytes | None]:

@@ -30,11 +30,7 @@ __all__ = [
     "ElfFile",
     "Library",
     "Linkage",
-    "MappedObjects",
     "Missing",
-    "judge_mapped",
-    "mapped_objects",
-    "needs",
     "origin_run_path",
     "plan_run_paths",
     "read_elf",
@@ -55,7 +51,6 @@ _EM_MIPS = 8
 
 _LIBPYTHON = re.compile(r"libpython\d[^/]*\.so(\.[\d.]+)?")
 _ORIGIN = re.compile(r"\$ORIGIN\b|\$\{ORIGIN\}")
-_SHARED_OBJECT = re.compile(r"\.so(\.\d+)*$")
 _BROKEN_CURE = "copy or install the file again; readelf -d FILE shows what is left of it"
 
 
@@ -525,29 +520,6 @@ def _expanded(element: str, origin: Path) -> Path | None:
     return Path(os.path.normpath(text)) if text.startswith("/") else None
 
 
-def needs(
-    files: Iterable[Path], *, read: Callable[[Path], ElfFile | None] | None = None
-) -> dict[str, tuple[Path, ...]]:
-    """Return the libraries that *files* ask for and do not hold themselves: name → the files that ask.
-
-    Both are sorted. Only direct needs count: what those libraries need in turn is the system's affair. Files
-    that are not ELF are passed over. Raises FileError for a malformed one.
-    """
-    reader = read_elf if read is None else read
-    asked: dict[str, set[Path]] = {}
-    held: set[str] = set()
-    for path in files:
-        elf = reader(path)
-        if elf is None:
-            continue
-        held.add(path.name)
-        if elf.soname:
-            held.add(elf.soname)
-        for name in elf.needed:
-            asked.setdefault(name, set()).add(path)
-    return {name: tuple(sorted(asked[name])) for name in sorted(asked) if name not in held}
-
-
 # ---- run paths -------------------------------------------------------------------------------------------
 
 
@@ -786,59 +758,3 @@ def _run_patchelf(files: Sequence[Path], run_path: str, *, overridable: bool, pa
                     file=files[0],
                     cure="build the interpreter with a longer --prefix, or without --enable-shared",
                 )
-
-
-# ---- what a running process has mapped -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class MappedObjects:
-    """Where the shared objects of a process came from.
-
-    *libpython* holds each libpython mapped; it is empty when libpython is part of the executable. *outside*
-    holds those of them that are not in the tree, *foreign* the other shared objects that lie neither in the
-    tree nor in a system folder.
-    """
-
-    libpython: tuple[PurePosixPath, ...]
-    outside: tuple[PurePosixPath, ...]
-    foreign: tuple[PurePosixPath, ...]
-
-    @property
-    def independent(self) -> bool:
-        """Whether every libpython came from the tree."""
-        return not self.outside
-
-
-def mapped_objects(maps: str) -> tuple[str, ...]:
-    """Return the paths of the shared objects in the text of ``/proc/PID/maps``, each once, in its order."""
-    found: dict[str, None] = {}
-    for line in maps.splitlines():
-        fields = line.split(None, 5)
-        if len(fields) == 6 and fields[5].startswith("/"):
-            # seq_path() writes a newline in a name as \012, and marks a file that is gone
-            path = fields[5].removesuffix(" (deleted)").replace("\\012", "\n")
-            if _SHARED_OBJECT.search(path):
-                found[path] = None
-    return tuple(found)
-
-
-def judge_mapped(mapped: Iterable[str | Path], tree: Path, folders: Iterable[Path] = ()) -> MappedObjects:
-    """Tell which of the *mapped* shared objects came from *tree*; pure, so *tree* must be resolved already.
-
-    *folders* are the system's (`system_folders`) and any that the target's own loader brings. The kernel
-    reports resolved paths, so resolve these too.
-    """
-    root = PurePosixPath(tree)
-    system = [PurePosixPath(folder) for folder in folders]
-    objects = [PurePosixPath(path) for path in mapped]
-    libpython = tuple(path for path in objects if _LIBPYTHON.fullmatch(path.name))
-    outside = tuple(path for path in libpython if not path.is_relative_to(root))
-    foreign = tuple(
-        path
-        for path in objects
-        if path not in libpython
-        and not path.is_relative_to(root)
-        and not any(path.is_relative_to(folder) for folder in system)
-    )
-    return MappedObjects(libpython, outside, foreign)

@@ -8,7 +8,6 @@ there is one, says which files the kernel opened (``kernel_log.py``). Nothing is
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import json
 import os
@@ -45,7 +44,6 @@ __all__ = [
     "origin_of",
     "read_log",
     "read_probe",
-    "to_json",
 ]
 
 _Resolve = Callable[[str], str]
@@ -337,11 +335,6 @@ def _say(sighting: Sighting) -> str:
     if sighting.path is not None:
         return f"{sighting.origin} ({sighting.path})"
     return "foreign (it names no place)" if sighting.origin is Origin.FOREIGN else sighting.origin.value
-
-
-def to_json(boot: Boot) -> dict[str, Any]:
-    """Return *boot* as values that json.dumps takes."""
-    return dataclasses.asdict(boot)
 
 
 @dataclass(frozen=True, slots=True)
