@@ -515,6 +515,19 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     assert build(ONE, cache=cache).from_cache == 0
 
 
+@pytest.mark.parametrize("what", ["folder", "pack"])
+def test_what_others_can_change_is_not_trusted(what: str, tmp_path: Path) -> None:
+    cache = BytecodeCache(tmp_path / "cache")
+    build(ONE, cache=cache)
+    (pack,) = entries(tmp_path)
+    assert pack.stat().st_mode & 0o777 == 0o600
+    (pack if what == "pack" else cache.folder).chmod(0o777)
+    assert build(ONE, cache=cache).from_cache == 0
+    cache.folder.chmod(0o700)
+    pack.chmod(0o600)
+    assert build(ONE, cache=cache).from_cache == 1
+
+
 def test_a_cache_leaves_no_partial_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise OSError("the disk is full")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from zipstrap.config import KEYS, load_config
+from zipstrap.config import CHOICES, KEYS, load_config
 from zipstrap.errors import FileError, UsageError
 
 
@@ -59,8 +59,35 @@ def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_every_setting_has_a_variable(tmp_path: Path, key: str) -> None:
     text, value = {str: ("x", "x"), int: ("2", 2), list: ("a,b", ["a", "b"])}[KEYS[key]]
+    if key in CHOICES:
+        value = CHOICES[key][-1]
+        text = str(value)
     found: Any = load_config(tmp_path, {f"ZIPSTRAP_{key.upper()}": text})
     assert found == {key: value}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("optimize = 7\n", "optimize is 7, not one of 0, 1, 2"),
+        ('zips = "all"\n', "zips is 'all', not one of"),
+        ("jobs = -4\n", "jobs is -4, not a whole number above 0"),
+    ],
+)
+def test_a_value_that_is_none_of_the_choices(tmp_path: Path, text: str, told: str) -> None:
+    path = write(tmp_path, "zipstrap.toml", text)
+    with pytest.raises(UsageError, match=told) as caught:
+        load_config(tmp_path, {})
+    assert caught.value.problem.file == str(path)
+    name, _, value = text.strip().replace('"', "").partition(" = ")
+    with pytest.raises(UsageError, match=f"ZIPSTRAP_{name.upper()} is"):
+        load_config(tmp_path / "nowhere", {f"ZIPSTRAP_{name.upper()}": value})
+
+
+def test_a_tool_section_that_is_no_table(tmp_path: Path) -> None:
+    write(tmp_path, "pyproject.toml", "[tool]\nzipstrap = 3\n")
+    with pytest.raises(UsageError, match=r"tool.zipstrap is no table"):
+        load_config(tmp_path, {})
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from .archive import MemberRecord, archive_time, read_archive
 from .compile import BytecodeCache, default_cache_folder
 from .contents import Contents, SourceReader, make_contents
 from .destination import check_destination, check_tree_path, new_file, new_folder, writing
-from .errors import FileError
+from .errors import FileError, UsageError
 from .hooks import hook_files
 from .imports import GUARDED, REQUIRED, Import, ModuleSource, broken_by, closure, mentions, scan_imports
 from .interpreter import Facts
@@ -181,10 +181,11 @@ def build(
     environ = os.environ if environ is None else environ
     mtime = archive_time(environ)
     check_destination(destination, force=settings.force, is_ours=is_tree, apart_from=Path(facts.library))
+    _check_outside_trees(destination)
     if facts.platform == "linux":
         check_tree_path(destination)
     prepared = prepare(facts, settings)
-    with new_folder(destination) as folder:
+    with new_folder(destination, replace=is_tree if settings.force else None) as folder:
         contents = _contents(prepared, settings, environ, on_progress)
         staged = stage(prepared.plan, contents, prepared.reader, prepared.linkage, folder, mtime=mtime)
         manifest = make_manifest(
@@ -210,6 +211,16 @@ def build(
     return Built(destination, manifest, prepared.broken, contents.from_cache, contents.compiled, verification)
 
 
+def _check_outside_trees(destination: Path) -> None:
+    for folder in Path(os.path.realpath(destination)).parents:
+        if is_tree(folder):
+            raise UsageError(
+                f"this is inside the tree {folder}, which would then no longer be what was built",
+                file=destination,
+                cure="name a destination outside of it",
+            )
+
+
 def pack(
     facts: Facts,
     destination: Path,
@@ -225,7 +236,7 @@ def pack(
         destination = destination / archive_name(facts)
     check_destination(destination, force=settings.force, is_ours=_is_archive, apart_from=Path(facts.library))
     prepared = prepare(facts, settings, archive_only=True)
-    with new_file(destination) as path:
+    with new_file(destination, replace=_is_archive if settings.force else None) as path:
         contents = _contents(prepared, settings, environ, on_progress)
         members, size, sha256 = write_archive_file(path, contents, mtime=mtime)
     return Packed(

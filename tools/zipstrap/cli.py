@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
+from .config import CHOICES, load_config
 from .errors import FileError, InterpreterError, UsageError, ZipstrapError
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
@@ -37,13 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 ok, 1 a check failed, 2 usage, 3 interpreter missing or unusable, 4 input or output failed, 5 not
     supported for this target, 130 interrupted.
     """
+    _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold bytes that are no text
-    with contextlib.suppress(ValueError):  # not the main thread: whoever called has its own signals
-        signal.signal(signal.SIGTERM, _terminate)
     try:
-        arguments = _parser().parse_args(argv)
-        return int(arguments.run(arguments))
+        with _interrupts():
+            arguments = _parser().parse_args(argv)
+            return int(arguments.run(arguments))
     except ZipstrapError as error:
         print(f"zipstrap: {error}", file=sys.stderr)
         return error.exit_status
@@ -55,17 +56,53 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        failure = FileError(
-            f"{error.strerror or error}",
-            file=error.filename,
-            cure="see that the file is there, and the disk not full",
+        return _failed(
+            error.strerror or str(error), error.filename, "see that the file is there, and the disk not full"
         )
-        print(f"zipstrap: {failure}", file=sys.stderr)
-        return failure.exit_status
+    except MemoryError:
+        return _failed("there is not enough memory", None, "give it more, or use --jobs 1")
 
 
-def _terminate(_number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+def _failed(problem: str, file: str | None, cure: str) -> int:
+    failure = FileError(problem, file=file, cure=cure)
+    print(f"zipstrap: {failure}", file=sys.stderr)
+    return failure.exit_status
+
+
+def _open_streams() -> None:
+    """Give a stream that was closed by the caller a place to go, before another file gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(opened, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115, PTH123
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[None]:
+    """Let the first interrupt, termination or hang-up raise KeyboardInterrupt, and no other one.
+
+    What is done then is clearing away, which a second signal would stop halfway.
+    """
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+    def interrupt(_number: int, _frame: object) -> NoReturn:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before: dict[int, Any] = {}
+    try:
+        for number in numbers:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup is to be respected
+                before[number] = signal.signal(number, interrupt)
+    except ValueError:
+        pass  # not the main thread: whoever called has its own signals
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,12 +125,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_selection(verb)
     verb.add_argument(
         "--guard",
-        choices=("off", "report", "stop"),
+        choices=CHOICES["guard"],
         help="what the start-up guard does when the library is not the tree's own (default: report)",
     )
     verb.add_argument(
         "--zips",
-        choices=("sitecustomize", "pth", "start", "off"),
+        choices=CHOICES["zips"],
         help="what adds the archives of the zips folder at each start; start from 3.15 on "
         "(default: sitecustomize)",
     )
@@ -154,13 +191,13 @@ def _add_selection(verb: argparse.ArgumentParser) -> None:
         "--exclude", action="append", metavar="NAME", help="a component or module to leave; repeatable"
     )
     verb.add_argument(
-        "--optimize", type=int, choices=(0, 1, 2), help="the level of the bytecode (default: 0)"
+        "--optimize", type=int, choices=CHOICES["optimize"], help="the level of the bytecode (default: 0)"
     )
     verb.add_argument(
-        "--source", choices=("archive", "none"), help="sources beside the bytecode (default: archive)"
+        "--source", choices=CHOICES["source"], help="sources beside the bytecode (default: archive)"
     )
     verb.add_argument(
-        "--compress", choices=("stored", "deflate"), help="how members are kept (default: stored)"
+        "--compress", choices=CHOICES["compress"], help="how members are kept (default: stored)"
     )
     verb.add_argument(
         "--jobs", type=_positive, metavar="N", help="compilers at a time (default: one a processor)"
@@ -185,7 +222,6 @@ def _processors() -> int:
 def _settings(arguments: argparse.Namespace) -> Settings:
     """Turn arguments, environment and configuration files into settings, and check them."""
     from .build import Settings
-    from .config import load_config
     from .plan import Options
 
     config = load_config(Path.cwd(), os.environ)
@@ -201,24 +237,12 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         guard=setting("guard", "report"),
         zips=setting("zips", "sitecustomize"),
     )
-    allowed = {
-        "optimize": (0, 1, 2),
-        "source": ("archive", "none"),
-        "compress": ("stored", "deflate"),
-        "guard": ("off", "report", "stop"),
-        "zips": ("sitecustomize", "pth", "start", "off"),
-    }
-    for name, values in allowed.items():
-        if getattr(options, name) not in values:
-            raise UsageError(
-                f"{name} is {getattr(options, name)!r}", cure=f"choose one of {', '.join(map(str, values))}"
-            )
     return Settings(
         profile=setting("profile", "standard"),
         include=tuple(setting("include", ())),
         exclude=tuple(setting("exclude", ())),
         options=options,
-        jobs=max(1, setting("jobs", _processors())),
+        jobs=setting("jobs", _processors()),
         force=arguments.force,
         verify=not getattr(arguments, "no_verify", False),
         cache=not arguments.no_cache,
@@ -285,8 +309,15 @@ def _run_build(arguments: argparse.Namespace) -> int:
             built = build(facts, destination, settings, on_progress=show)
     except BuildFailed as failure:
         if arguments.format == "json":
-            _print_json({"verification": verification_to_json(failure.verification)})
-        else:
+            _print_json(
+                {
+                    "schema_version": 1,
+                    "tree": None,
+                    "target": facts.name,
+                    "verification": verification_to_json(failure.verification),
+                }
+            )
+        elif not arguments.quiet:
             sys.stdout.write(verification_to_text(failure.verification, verbose=arguments.verbose))
         raise
     if arguments.format == "json":
@@ -368,16 +399,18 @@ def _run_inspect(arguments: argparse.Namespace) -> int:
 
 
 def _run_facts(arguments: argparse.Namespace) -> int:
-    from .destination import writing
+    from .destination import check_destination, new_file
     from .interpreter import facts_to_json
 
-    found = _find(arguments.python, arguments)
-    text = facts_to_json(found.facts)
-    if arguments.output is None:
+    destination = arguments.output
+    if destination is not None:
+        check_destination(destination, force=False, is_ours=lambda _path: False)
+    text = facts_to_json(_find(arguments.python, arguments).facts)
+    if destination is None:
         sys.stdout.write(text)
     else:
-        with writing(arguments.output):
-            arguments.output.write_text(text, encoding="utf-8")
+        with new_file(destination) as path:
+            path.write_text(text, encoding="utf-8")
     return 0
 
 

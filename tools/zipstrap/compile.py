@@ -8,6 +8,7 @@ number of workers in any order.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from .destination import writing
 from .errors import InterpreterError
 from .worker import (
     SCHEMA,
@@ -97,9 +99,15 @@ class BytecodeCache:
         self.folder = folder
 
     def load(self, pack: str) -> dict[str, _Result]:
-        """Return the results in *pack* (a file name) by their keys, without those that are damaged."""
+        """Return the results in *pack* (a file name) by their keys, without those that are damaged.
+
+        Nothing is taken that another user could have put there: what a pack holds becomes code.
+        """
         try:
-            data = memoryview((self.folder / pack).read_bytes())
+            with (self.folder / pack).open("rb") as file:
+                if not (_is_own(self.folder.stat()) and _is_own(os.fstat(file.fileno()))):
+                    return {}
+                data = memoryview(file.read())
         except OSError:
             return {}
         start = len(self._FORM) + _LENGTH.size
@@ -141,8 +149,10 @@ class BytecodeCache:
         part = self.folder / f"{pack}.{os.getpid()}.part"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_own(self.folder.stat()):
+                return
             try:
-                with part.open("xb") as file:
+                with open(part, "xb", opener=_private) as file:
                     file.write(self._FORM + _LENGTH.pack(len(head)) + head)
                     file.writelines(body for _, body in bodies.values())
                 part.replace(self.folder / pack)
@@ -151,6 +161,16 @@ class BytecodeCache:
                 raise
         except OSError:
             return  # full or read-only: the next run compiles again
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _is_own(status: os.stat_result) -> bool:
+    """Tell whether only this user, or root, can change a file or folder."""
+    owned = not hasattr(os, "geteuid") or status.st_uid in (0, os.geteuid())
+    return owned and not status.st_mode & 0o022
 
 
 def default_cache_folder(environ: Mapping[str, str]) -> Path:
@@ -265,8 +285,9 @@ def _run(
         running = []
         for number, chunk in enumerate(chunks):
             base = Path(folder, str(number))
-            base.mkdir()
-            _write_job(base, chunk, optimize)
+            with writing(base, "free some space there, or let TMPDIR name another folder"):
+                base.mkdir()
+                _write_job(base, chunk, optimize)
             running.append(workers.enter_context(_worker(executable, script, base, number, steps)))
         done = [0] * len(chunks)
         for _ in chunks:
@@ -331,12 +352,16 @@ def _worker(
     assert process.stdout is not None
     reader = threading.Thread(target=_count_output, args=(process.stdout, number, steps), daemon=True)
     try:
-        reader.start()
+        try:
+            reader.start()
+        except RuntimeError as error:
+            raise cannot_run(executable, OSError(errno.EAGAIN, str(error))) from error
         yield process
     finally:
         process.kill()
         process.wait()
-        reader.join()
+        if reader.ident is not None:
+            reader.join()
         process.stdout.close()
 
 

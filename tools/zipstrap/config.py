@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import FileError, Problem, UsageError
 
-__all__ = ["KEYS", "load_config"]
+__all__ = ["CHOICES", "KEYS", "load_config"]
 
 #: key → the type of its value; lists are separated by commas in the environment
 KEYS: Mapping[str, type] = {
@@ -22,6 +21,15 @@ KEYS: Mapping[str, type] = {
     "guard": str,
     "zips": str,
     "jobs": int,
+}
+
+#: what each of these settings may be, on the command line too
+CHOICES: Mapping[str, tuple[str | int, ...]] = {
+    "optimize": (0, 1, 2),
+    "source": ("archive", "none"),
+    "compress": ("stored", "deflate"),
+    "guard": ("off", "report", "stop"),
+    "zips": ("sitecustomize", "pth", "start", "off"),
 }
 
 
@@ -45,6 +53,7 @@ def load_config(folder: Path, environ: Mapping[str, str]) -> dict[str, Any]:
         name = f"ZIPSTRAP_{key.upper()}"
         if environ.get(name):
             settings[key] = _from_text(key, environ[name], name, problems)
+            _check_value(key, settings[key], name, None, problems)
     if problems:
         raise UsageError(
             problems[0].text,
@@ -55,7 +64,17 @@ def load_config(folder: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     return settings
 
 
+def _check_value(key: str, value: Any, name: str, file: Path | None, problems: list[Problem]) -> None:
+    if key in CHOICES and isinstance(value, KEYS[key]) and value not in CHOICES[key]:
+        allowed = ", ".join(map(str, CHOICES[key]))
+        problems.append(Problem(f"{name} is {value!r}, not one of {allowed}", file))
+    if key == "jobs" and isinstance(value, int) and value < 1:
+        problems.append(Problem(f"{name} is {value}, not a whole number above 0", file))
+
+
 def _table(path: Path, keys: tuple[str, ...]) -> dict[str, Any] | None:
+    import tomllib
+
     try:
         found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -68,7 +87,9 @@ def _table(path: Path, keys: tuple[str, ...]) -> dict[str, Any] | None:
         if not isinstance(found, dict) or key not in found:
             return None
         found = found[key]
-    return found if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        raise UsageError(f"{'.'.join(keys)} is no table", file=path, cure="write settings as [tool.zipstrap]")
+    return found
 
 
 def _checked(found: Mapping[str, Any], path: Path, problems: list[Problem]) -> dict[str, Any]:
@@ -81,6 +102,8 @@ def _checked(found: Mapping[str, Any], path: Path, problems: list[Problem]) -> d
         ):
             names = {str: "a text", int: "a whole number", list: "a list of texts"}
             problems.append(Problem(f"{key} is {value!r}, not {names[kind]}", path))
+        else:
+            _check_value(key, value, key, path, problems)
     return dict(found)
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import FileError, UsageError
 
 __all__ = ["check_destination", "check_tree_path", "new_file", "new_folder", "writing"]
+
+_WORK_SUFFIX = ".zipstrap"
+_MINUTE = 60.0
 
 _TOKEN = re.compile(r"\$(?:\{(?:ORIGIN|LIB|PLATFORM)\}|ORIGIN|LIB|PLATFORM)")
 
@@ -49,13 +55,26 @@ def check_destination(
     if not os.path.lexists(destination):
         return
     if not force:
-        raise FileError("exists already", file=destination, cure="name another destination, or use --force")
-    if destination.is_symlink() or not (_is_empty_folder(destination) or is_ours(destination)):
-        raise FileError(
-            "was not made by zipstrap, so --force does not replace it",
-            file=destination,
-            cure="move it away, or name another destination",
-        )
+        raise _there_already(destination)
+    if destination.is_symlink() or not _is_empty_folder(destination):
+        _check_ours(destination, destination, is_ours)
+
+
+def _there_already(destination: Path) -> FileError:
+    return FileError("exists already", file=destination, cure="name another destination, or use --force")
+
+
+def _check_ours(path: Path, destination: Path, is_ours: Callable[[Path], bool]) -> None:
+    if path.is_symlink() or not is_ours(path):
+        raise _not_ours(destination)
+
+
+def _not_ours(destination: Path) -> FileError:
+    return FileError(
+        "was not made by zipstrap, so --force does not replace it",
+        file=destination,
+        cure="move it away, or name another destination",
+    )
 
 
 def check_tree_path(destination: Path) -> None:
@@ -83,21 +102,27 @@ def _is_empty_folder(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def new_folder(destination: Path) -> Iterator[Path]:
+def new_folder(destination: Path, *, replace: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Yield an empty folder beside *destination* that becomes it when the block ends well.
 
-    When the block raises, the folder is removed and *destination* stays as it was. A :class:`FileError` then
-    names the file as it would have been called.
+    What has come to *destination* in the meantime is kept, and an error: it is replaced only if *replace*
+    knows it. When the block raises, the folder is removed and *destination* stays as it was. A
+    :class:`FileError` then names the file as it would have been called.
     """
     with _making(destination):
+        _clear_away(destination)
         work = Path(
-            tempfile.mkdtemp(prefix=_work_prefix(destination), suffix=".zipstrap", dir=destination.parent)
+            tempfile.mkdtemp(prefix=_work_prefix(destination), suffix=_WORK_SUFFIX, dir=destination.parent)
         )
     try:
-        yield work
+        with _locked(work):
+            yield work
         with writing(destination):
             work.chmod(0o755)
-            _replace_folder(work, destination)
+            if replace is not None and os.path.lexists(destination) and not _is_empty_folder(destination):
+                _replace_folder(work, destination, replace)
+            else:
+                _put_folder(work, destination)
     except FileError as error:
         _remove(work)
         _rename_in(error, work, destination)
@@ -124,6 +149,31 @@ def _work_prefix(destination: Path) -> str:
     return "." + os.fsdecode(os.fsencode(destination.name)[:200]) + "."
 
 
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on *folder*: the system gives it up when this process ends, however it ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _clear_away(destination: Path) -> None:
+    """Remove what builds of *destination* left that were killed: their folders, which nobody holds locked."""
+    prefix = _work_prefix(destination)
+    for entry in list(destination.parent.iterdir()):
+        if not (entry.name.startswith(prefix) and entry.name.endswith(_WORK_SUFFIX)):
+            continue
+        with contextlib.suppress(OSError):
+            # one that was made this minute may not be locked yet
+            if entry.is_symlink() or time.time() - entry.stat().st_mtime < _MINUTE:
+                continue
+            with _locked(entry):
+                shutil.rmtree(entry)
+
+
 def _rename_in(error: FileError, work: Path, destination: Path) -> None:
     """Let *error* name the destination, not what stood in for it and is gone."""
     for problem in (error.problem, *error.others):
@@ -131,14 +181,23 @@ def _rename_in(error: FileError, work: Path, destination: Path) -> None:
             problem.file = str(destination / Path(problem.file).relative_to(work))
 
 
-def _replace_folder(work: Path, destination: Path) -> None:
-    if not destination.is_dir() or _is_empty_folder(destination):
+def _put_folder(work: Path, destination: Path) -> None:
+    try:
+        # rename(2) puts a folder over nothing, or over an empty folder, and over nothing else
         work.rename(destination)
-        return
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise _there_already(destination) from error
+        raise
+
+
+def _replace_folder(work: Path, destination: Path, replace: Callable[[Path], bool]) -> None:
     old = Path(tempfile.mkdtemp(prefix=_work_prefix(destination), suffix=".old", dir=destination.parent))
     try:
         destination.rename(old / destination.name)
-        work.rename(destination)
+        # looked at again now that nobody else can put something in its place
+        _check_ours(old / destination.name, destination, replace)
+        _put_folder(work, destination)
     except BaseException:
         if not os.path.lexists(destination) and (old / destination.name).exists():
             (old / destination.name).rename(destination)
@@ -157,11 +216,11 @@ def _remove(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_file(destination: Path) -> Iterator[Path]:
-    """Yield a path beside *destination* that becomes it when the block ends well."""
+def new_file(destination: Path, *, replace: Callable[[Path], bool] | None = None) -> Iterator[Path]:
+    """Yield a path beside *destination* that becomes it when the block ends well; see :func:`new_folder`."""
     with _making(destination):
         handle, name = tempfile.mkstemp(
-            prefix=_work_prefix(destination), suffix=".zipstrap", dir=destination.parent
+            prefix=_work_prefix(destination), suffix=_WORK_SUFFIX, dir=destination.parent
         )
         os.close(handle)
     work = Path(name)
@@ -169,7 +228,7 @@ def new_file(destination: Path) -> Iterator[Path]:
         yield work
         with writing(destination):
             work.chmod(0o644)
-            work.replace(destination)
+            _put_file(work, destination, replace)
     except FileError as error:
         work.unlink(missing_ok=True)
         _rename_in(error, work, destination)
@@ -177,3 +236,20 @@ def new_file(destination: Path) -> Iterator[Path]:
     except BaseException:
         work.unlink(missing_ok=True)
         raise
+
+
+def _put_file(work: Path, destination: Path, replace: Callable[[Path], bool] | None) -> None:
+    if replace is not None and os.path.lexists(destination):
+        _check_ours(destination, destination, replace)
+        work.replace(destination)
+        return
+    try:
+        os.link(work, destination)  # unlike rename(2), it never replaces
+    except FileExistsError as error:
+        raise _there_already(destination) from error
+    except OSError:  # a file system without hard links
+        if os.path.lexists(destination):
+            raise _there_already(destination) from None
+        work.replace(destination)
+    else:
+        work.unlink()
