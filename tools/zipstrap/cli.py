@@ -203,7 +203,11 @@ def _add_selection(verb: argparse.ArgumentParser) -> None:
         "--jobs", type=_positive, metavar="N", help="compilers at a time (default: one a processor)"
     )
     verb.add_argument("--no-cache", action="store_true", help="compile everything anew")
-    verb.add_argument("--force", action="store_true", help="replace a destination that zipstrap made")
+    verb.add_argument(
+        "--force",
+        action="store_true",
+        help="replace a destination that zipstrap made; nothing may be running from it",
+    )
     verb.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
     verb.add_argument("--facts", type=Path, metavar="FILE", help="take the facts of PYTHON from this file")
 
