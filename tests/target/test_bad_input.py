@@ -183,6 +183,36 @@ def test_python_too_old_is_refused_by_version(
     assert place.names() == []
 
 
+def test_shim_of_an_inactive_version(place: Place) -> None:
+    hint = "Python versions to be found at the same time."
+    folder = place.folder / "libexec"
+    folder.mkdir()
+    pyenv = script(folder, f"#!/bin/sh\necho '{hint}' >&2; exit 127\n", "pyenv")
+    shim = script(place.folder, f'#!/bin/sh\nexec "{pyenv}" exec "${{0##*/}}" "$@"\n')
+    said = refused(place.zipstrap("build", shim, "-o", "T"), 3, "shim of pyenv", str(shim))
+    assert hint not in said
+    assert place.names() == ["libexec", "libexec/pyenv", "python3.13"]
+
+
+def test_interpreter_of_a_tree_that_zipstrap_made(place: Place, built: Tree) -> None:
+    archive = str(built.root / built.manifest.layout.archive)
+    words = ("boots from an archive", archive, "a tree that zipstrap made", "was made from")
+    for verb in ("build", "pack"):
+        refused(place.zipstrap(verb, built.root / "bin/python3", "-o", "T"), 3, *words)
+    assert place.names() == []
+
+
+@pytest.mark.parametrize("by_version", [False, True])
+def test_too_few_open_files(place: Place, one: Target, by_version: bool) -> None:
+    python = "{}.{}".format(*one.version) if by_version else str(one.executable)
+    command = ["sh", "-c", 'ulimit -n 8; exec "$@"', "sh", sys.executable, "-m", "zipstrap", "facts", python]
+    done = subprocess.run(
+        command, env={**os.environ, **place.env}, capture_output=True, text=True, check=False
+    )
+    refused(done, 3, python, "Too many open files", "ulimit -n")
+    assert place.names() == []
+
+
 def test_interpreter_of_a_venv_is_resolved_and_said(place: Place, built: Tree) -> None:
     venv = place.folder / "venv"
     # the tree's library in the minimal profile has no venv module
@@ -219,12 +249,15 @@ def test_facts_that_are_none(place: Place, one: Target, facts: Facts) -> None:
     (place.folder / "short").write_text(json.dumps({**facts, "library": None}))
     gap = {name: value for name, value in facts.items() if name != "magic"}
     (place.folder / "gap").write_text(json.dumps(gap))
-    for name in ("text", "list", "old", "short", "gap"):
+    (place.folder / "up").write_text(
+        json.dumps({**facts, "prefix": "/", "search_path": ["/etc/../../x/python313.zip"]})
+    )
+    for name in ("text", "list", "old", "short", "gap", "up"):
         refused(place.zipstrap("pack", "--facts", name, "-o", "a.zip"), 4, name, "zipstrap facts")
     refused(place.zipstrap("pack", "--facts", "absent", "-o", "a.zip"), 4, "absent")
     refused(place.zipstrap("pack", "3.13", "--facts", "old", "-o", "a.zip"), 2, "both")
-    refused(place.zipstrap("facts", one.executable, "-o", "no/such/folder"), 4, "no/such/folder")
-    assert place.names() == ["gap", "list", "old", "short", "text"]
+    refused(place.zipstrap("facts", one.executable, "-o", "no/such/folder"), 4, "no/such")
+    assert place.names() == ["gap", "list", "old", "short", "text", "up"]
 
 
 def test_facts_of_what_is_not_here(place: Place, facts: Facts) -> None:
@@ -232,10 +265,41 @@ def test_facts_of_what_is_not_here(place: Place, facts: Facts) -> None:
         gone = {**facts, name: f"/nowhere/{name}"}
         (place.folder / name).write_text(json.dumps(gone))
         refused(place.zipstrap("pack", "--facts", name, "-o", "a.zip"), 3, f"/nowhere/{name}")
-    windows = {**facts, "os_name": "nt", "platform": "win32"}
-    (place.folder / "windows").write_text(json.dumps(windows))
-    refused(place.zipstrap("build", "--facts", "windows", "-o", "T"), 5, "zipstrap pack")
-    assert place.names() == ["executable", "library", "windows"]
+    framework = {**facts, "platform": "darwin", "framework": "Python"}
+    (place.folder / "macos").write_text(json.dumps(framework))
+    refused(place.zipstrap("build", "--facts", "macos", "-o", "T"), 5, "zipstrap pack")
+    # places in the notation of another system
+    (place.folder / "windows").write_text(json.dumps({**facts, "os_name": "nt", "platform": "win32"}))
+    refused(place.zipstrap("build", "--facts", "windows", "-o", "T"), 4, "windows", "executable", "absolute")
+    assert place.names() == ["executable", "library", "macos", "windows"]
+
+
+@pytest.fixture
+def small(place: Place, facts: Facts) -> Path:
+    """Give a library of a few files, outside the place; ``small`` in the place holds facts that name it."""
+    library = place.folder.parent / "library/lib/python3.13"
+    (library / "encodings").mkdir(parents=True)
+    for name in ("os.py", "encodings/__init__.py"):
+        (library / name).touch()
+    (place.folder / "small").write_text(json.dumps({**facts, "library": str(library)}))
+    return library
+
+
+def test_library_with_links_to_folders_outside(place: Place, small: Path) -> None:
+    (small / "rootlink").symlink_to("/")
+    (small / "round").symlink_to(".")
+    done = place.zipstrap("pack", "--facts", "small", "-o", "a.zip")
+    assert done.returncode == 0, done.stderr
+    assert "links to folders outside the library are left out: rootlink" in done.stdout + done.stderr
+    assert "links of the library that lead in a circle are left out: round" in done.stdout + done.stderr
+
+
+def test_library_with_names_that_no_archive_can_hold(place: Place, small: Path) -> None:
+    (small / os.fsdecode(b"caf\xe9.txt")).touch()
+    (small / "back\\slash.txt").touch()
+    words = (f"{small}/caf\\udce9.txt", "UTF-8", f"{small}/back\\slash.txt", "rename it")
+    refused(place.zipstrap("pack", "--facts", "small", "-o", "a.zip"), 4, *words)
+    assert place.names() == ["small"]
 
 
 # ---- options: status 2 -----------------------------------------------------------------------------------

@@ -140,6 +140,27 @@ def test_site_is_frozen_since_3_11_unless_that_is_off(target: Target, gathered: 
             assert both(boot)["site"] is (Origin.FROZEN if frozen else Origin.ARCHIVE), boot.mode
 
 
+def test_a_start_without_the_log_loads_the_same(gathered: tuple[Boot, ...]) -> None:
+    plain = gathered[0]
+    assert plain.quiet is not None
+    assert plain.quiet == plain.probe
+    assert [boot.quiet for boot in gathered[1:]] == [None] * (len(gathered) - 1)
+
+
+def test_every_importer_of_a_start_is_cpythons_own(gathered: tuple[Boot, ...]) -> None:
+    for boot in ran(gathered):
+        assert boot.facts is not None
+        assert boot.facts.meta_path == (
+            "_frozen_importlib.BuiltinImporter",
+            "_frozen_importlib.FrozenImporter",
+            "_frozen_importlib_external.PathFinder",
+        )
+        assert boot.facts.path_hooks == (
+            "zipimport.zipimporter",
+            "_frozen_importlib_external.FileFinder.path_hook.<locals>.path_hook_for_FileFinder",
+        )
+
+
 def test_facts_of_the_process(staged: Staged, gathered: tuple[Boot, ...]) -> None:
     for boot in ran(gathered):
         facts = boot.facts

@@ -17,14 +17,15 @@ from zipstrap import cli
 from zipstrap.archive import EARLIEST_TIME, Member, read_archive, write_archive
 from zipstrap.build import Settings, build
 from zipstrap.data import checks
+from zipstrap.errors import InterpreterError
 from zipstrap.interpreter import Facts, probe
 from zipstrap.linkage import read_elf, resolve_linkage, set_run_path
 from zipstrap.manifest import MANIFEST_NAME, Manifest
 from zipstrap.plan import Options
-from zipstrap.verify import run
+from zipstrap.verify import evidence, run
 from zipstrap.verify.boots import MODES
 from zipstrap.verify.checks import CheckResult
-from zipstrap.verify.report import Verification
+from zipstrap.verify.report import Verification, verification_to_text
 from zipstrap.verify.run import verify_interpreter, verify_tree
 from zipstrap.worker import clean_environment
 
@@ -264,6 +265,17 @@ def checked_hash(case: Case) -> None:
     rewrite(case, change)
 
 
+def optimized_start(case: Case) -> None:
+    """Start the tree with -O, which saves bytecode beside the sources on disk."""
+    assert "PYTHONDONTWRITEBYTECODE" not in clean_environment()
+    before = sorted(case.library.rglob("*.pyc"))
+    done = case.run("-O", "-c", f"import {ON_DISK}")
+    assert done.returncode == 0, done.stderr
+    # Debian has a sitecustomize on disk, too
+    added = {path.name for path in case.library.rglob("*.pyc") if path not in before}
+    assert f"__init__.{case.facts.cache_tag}.opt-1.pyc" in added
+
+
 def changed_data(case: Case) -> None:
     path = case.library / "LICENSE.txt"
     data = path.read_bytes()
@@ -272,6 +284,22 @@ def changed_data(case: Case) -> None:
 
 def added_file(case: Case) -> None:
     (case.library / "added.py").write_text("1\n")
+
+
+def added_script_that_can_be_imported(case: Case) -> None:
+    path = case.executable.with_name("json.py")
+    path.write_text("mine = True\n")
+    path.chmod(0o755)
+
+
+def added_package_beside_scripts(case: Case) -> None:
+    package = case.executable.with_name("json")
+    package.mkdir()
+    (package / "__init__.py").write_text("mine = True\n")
+
+
+def added_beside_the_archive(case: Case) -> None:
+    (case.archive.parent / "added").mkdir()
 
 
 def added_pipe(case: Case) -> None:
@@ -353,6 +381,36 @@ def lying_spec(case: Case) -> None:
     in_user_site(case, 'import sys; sys.modules["encodings.aliases"].__spec__ = sys.__spec__')
 
 
+def module_only_without_v(case: Case) -> None:
+    in_user_site(case, "import sys; sys.flags.verbose or sys.modules.__setitem__('json', type(sys)('json'))")
+
+
+def finder_in_user_site(case: Case) -> None:
+    """Serve json from elsewhere, and nothing else: no module of the boot shows it."""
+    served = case.home / "json.py"
+    served.write_text("mine = True\n")
+    finder = case.home / "finder.py"
+    finder.write_text(
+        "import sys, _frozen_importlib as own, _frozen_importlib_external as files\n"
+        "class Finder:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        if name == 'json':\n"
+        f"            return own.spec_from_loader(name, files.SourceFileLoader(name, {str(served)!r}))\n"
+        "sys.meta_path.insert(0, Finder)\n"
+    )
+    in_user_site(case, f"import io; exec(io.open({str(finder)!r}).read(), {{'__name__': 'finder'}})")
+    assert case.run("-B", "-c", "import json; print(json.mine)").stdout == "True\n"
+
+
+def impostor_in_user_site(case: Case) -> None:
+    claim = "{'__module__': '_frozen_importlib', 'find_spec': staticmethod(lambda *_: None)}"
+    in_user_site(case, f"import sys; sys.meta_path.append(type('BuiltinImporter', (), {claim}))")
+
+
+def path_hook_in_user_site(case: Case) -> None:
+    in_user_site(case, "import sys; sys.path_hooks.append(type('Hook', (ImportError,), {}))")
+
+
 def import_from_disk(case: Case) -> None:
     in_user_site(case, f"import {ON_DISK}")
 
@@ -385,6 +443,12 @@ def own_pth(case: Case) -> None:
     (case.root / case.manifest.layout.site / "mine.pth").write_text("# nothing\n")
 
 
+def pth_in_another_site_folder(case: Case) -> None:
+    folder = case.root / case.manifest.layout.site_folders[-1]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mine.pth").write_text("# nothing\n")
+
+
 def original_libpython(case: Case) -> None:
     linkage = resolve_linkage(Path(case.facts.executable), ())
     assert linkage.libpython is not None
@@ -409,6 +473,13 @@ def outside_run_path(case: Case) -> None:
 
 def writable_file(case: Case) -> None:
     (case.library / "LICENSE.txt").chmod(0o646)
+
+
+def writable_zip(case: Case) -> None:
+    folder = case.root / case.manifest.layout.site / "zips"
+    folder.mkdir()
+    (folder / "mine.zip").touch()
+    (folder / "mine.zip").chmod(0o646)
 
 
 def writable_root(case: Case) -> None:
@@ -481,6 +552,9 @@ FAULTS = (
     Fault("ZS208", checked_hash),
     Fault("ZS209", changed_data),
     Fault("ZS209", added_file),
+    Fault("ZS209", added_script_that_can_be_imported),
+    Fault("ZS209", added_package_beside_scripts),
+    Fault("ZS209", added_beside_the_archive),
     Fault("ZS209", added_pipe),
     Fault("ZS209", added_socket),
     Fault("ZS209", no_data),
@@ -488,6 +562,7 @@ FAULTS = (
     Fault("ZS209", other_mode),
     Fault("ZS209", other_link),
     Fault("ZS209", archive_by_link),
+    Fault("ZS210", optimized_start),
     Fault("ZS301", original_executable),
     # since 3.14 the prefix's own lib-dynload is looked at first: only without it (ZS103) another one counts
     Fault("ZS302", dynload_beside_bin, lambda case: ("passed", "") if case.version >= (3, 14) else None),
@@ -496,11 +571,16 @@ FAULTS = (
     Fault("ZS305", abc_on_disk),
     Fault("ZS306", no_interpreter),
     Fault("ZS307", lying_spec),
+    Fault("ZS307", module_only_without_v),
     Fault("ZS308", import_from_disk, options=("--strict",)),
     Fault("ZS309", foreign_file_read, options=("--kernel",)),
+    Fault("ZS310", finder_in_user_site),
+    Fault("ZS310", impostor_in_user_site),
+    Fault("ZS310", path_hook_in_user_site),
     Fault("ZS401", own_customize),
     Fault("ZS401", own_customize_in_library),
     Fault("ZS402", own_pth),
+    Fault("ZS402", pth_in_another_site_folder),
     Fault("ZS403", own_module_in_user_site, options=("--kernel",)),
     # Debian's own comes before the user's
     Fault(
@@ -512,6 +592,7 @@ FAULTS = (
     Fault("ZS502", missing_library),
     Fault("ZS503", outside_run_path, _loader_is_private),
     Fault("ZS601", writable_file),
+    Fault("ZS601", writable_zip),
     Fault("ZS601", writable_root),
     Fault("ZS602", writable_parent),
 )
@@ -751,6 +832,40 @@ def test_a_tree_may_be_read_only_or_private(case: Case) -> None:
     subprocess.run(["chmod", "-R", "u+w", str(case.root)], check=True)
 
 
+def test_what_pip_installs_is_the_users_own(case: Case) -> None:
+    """Packages in every site folder that the interpreter itself names, scripts, and files elsewhere."""
+    asked = case.run("-I", "-B", "-c", "import site; print(chr(10).join(site.getsitepackages()))")
+    folders = [Path(line) for line in asked.stdout.splitlines()]
+    layout = case.manifest.layout
+    assert {str(folder) for folder in folders} == {str(case.root / name) for name in layout.site_folders}
+    added = [folder / "six" / "__init__.py" for folder in folders]
+    added += [case.root / name for name in ("share/man/man1/six.1", "etc/six.conf", "include/six.h")]
+    for path in (*added, case.executable.with_name("six")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    case.executable.with_name("six").chmod(0o755)
+    case.executable.with_name("six3").symlink_to("six")
+    assert findings(verify_tree(case.root, jobs=2, environ=_environ(case))) == {}
+
+
+def test_empty_folders_may_get_lost(case: Case) -> None:
+    (case.root / case.manifest.layout.site).rmdir()
+    assert findings(verify_tree(case.root, jobs=2, environ=_environ(case))) == {}
+
+
+def test_sources_that_cannot_be_hashed_are_told_in_the_last_line(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise InterpreterError("it gave no answer", file="x", cure="y")
+
+    monkeypatch.setattr(evidence, "run_worker", failing)
+    verification = verify_tree(case.root, jobs=2, environ=_environ(case))
+    assert verification.passed
+    last = verification_to_text(verification).splitlines()[-1]
+    assert last == ("verified, but not looked at: ZS203 (the sources could not be hashed: it gave no answer)")
+
+
 def test_a_change_is_told_beside_a_permission(case: Case) -> None:
     """Who made a file writable shall not hide that it was changed."""
     changed_data(case)
@@ -855,6 +970,12 @@ def test_a_manifest_of_the_wrong_types_is_refused(
     (tmp_path / MANIFEST_NAME).write_text(json.dumps(values))
     assert cli.main(["verify", str(tmp_path)]) == 4
     assert "mode is '644'" in capsys.readouterr().err
+    values["files"][0]["mode"] = 0o644
+    for version in ([3], [3, "x"]):
+        values["target"]["version"] = version
+        (tmp_path / MANIFEST_NAME).write_text(json.dumps(values))
+        assert cli.main(["verify", str(tmp_path)]) == 4
+        assert f"version is {version}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])

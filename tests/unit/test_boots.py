@@ -13,6 +13,7 @@ import os
 import signal
 import stat
 from collections.abc import Sequence
+from importlib.machinery import BuiltinImporter, FileFinder, FrozenImporter, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -437,6 +438,33 @@ def test_both_witnesses_tell_of_one_start(tmp_path: Path) -> None:
     assert seen.read_text().count(" -v ") == 1
 
 
+@pytest.mark.parametrize(
+    ("quiet", "failure"),
+    [
+        ('cp "$answer" "$last"', ""),
+        ("exit 5", "exit status 5: it printed nothing"),
+        ("exit 0", NO_ANSWER),
+    ],
+)
+def test_the_plain_start_is_probed_once_more_without_the_log(
+    tmp_path: Path, quiet: str, failure: str
+) -> None:
+    text = f"""
+answer='{DATA / "3.13.json"}'
+echo "$@" >>'{tmp_path / "seen"}'
+for last; do :; done
+case " $* " in *" -v "*) cp "$answer" "$last";; *) {quiet};; esac"""
+    executable = script(tmp_path, text)
+    boot = boots.gather_boot(executable, (3, 13), PLAIN, TREE)
+    assert (boot.status, boot.quiet_failure) == ("ran", failure)
+    assert boot.quiet == (None if failure else boot.probe)
+    assert boots.differing(boot) == ()
+    assert (tmp_path / "seen").read_text().count(" -c ") == 2
+    other = boots.gather_boot(executable, (3, 13), MODES[1], TREE)
+    assert (other.status, other.quiet, other.quiet_failure) == ("ran", None, "")
+    assert (tmp_path / "seen").read_text().count(" -c ") == 3
+
+
 def test_the_log_ends_where_the_probe_says(tmp_path: Path) -> None:
     text = "import 'a' # <class '_frozen_importlib.FrozenImporter'>\n"
     marked = text + "# zipstrap: here the boot ends\n" + text.replace("'a'", "'b'")
@@ -538,3 +566,27 @@ def test_probe_writes_json(value: Any) -> None:
     assert text.isascii()
     # two lone surrogates side by side are one character to whoever reads them
     assert json.loads(text) == json.loads(json.dumps(value))
+
+
+def test_probe_tells_impostors_from_the_importers_of_cpython() -> None:
+    name = PROBE["importer_name"]
+    assert [name(finder) for finder in (BuiltinImporter, FrozenImporter, PathFinder)] == [
+        "_frozen_importlib.BuiltinImporter",
+        "_frozen_importlib.FrozenImporter",
+        "_frozen_importlib_external.PathFinder",
+    ]
+    own = str(name(FileFinder.path_hook()))
+    # importlib is imported here
+    assert own == "importlib._bootstrap_external.FileFinder.path_hook.<locals>.path_hook_for_FileFinder"
+    for fake in (
+        type("BuiltinImporter", (), {"__module__": "_frozen_importlib"}),
+        type("zipimporter", (), {"__module__": "zipimport"})(),
+    ):
+        assert name(fake).endswith("r (not CPython's own)")
+
+    def path_hook_for_FileFinder(path: str) -> None:  # noqa: N802 - it is CPython's name
+        raise ImportError(path)
+
+    path_hook_for_FileFinder.__module__ = "importlib._bootstrap_external"
+    path_hook_for_FileFinder.__qualname__ = own.removeprefix("importlib._bootstrap_external.")
+    assert name(path_hook_for_FileFinder) == f"{own} (not CPython's own)"

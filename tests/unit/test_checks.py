@@ -14,7 +14,7 @@ from zipstrap.hooks import ForeignHook
 from zipstrap.layout import Landmark, Layout
 from zipstrap.linkage import Linkage, Missing
 from zipstrap.manifest import MANIFEST_NAME, FileRecord, Manifest, Target
-from zipstrap.verify.boots import MODES, Boot, BootModule, Origin, ProbeFacts, Zlib
+from zipstrap.verify.boots import MODES, Boot, BootModule, Origin, ProbeFacts, Sighting, Zlib
 from zipstrap.verify.checks import CheckResult, judge
 from zipstrap.verify.evidence import Evidence, SeenArchive, SeenBytecode, SeenFile, Writable, who_else
 
@@ -34,6 +34,7 @@ LAYOUT = Layout(
     library=LIBRARY,
     dynload=DYNLOAD,
     site=f"{LIBRARY}/site-packages",
+    site_folders=(f"{LIBRARY}/site-packages", "local/lib/python3.13/site-packages"),
     shared_libraries="lib",
     landmarks=(Landmark(DYNLOAD, is_folder=True, reason="it is exec_prefix's"),),
     search_path=(ARCHIVE, LIBRARY, DYNLOAD),
@@ -125,8 +126,15 @@ FACTS = ProbeFacts(
     base_exec_prefix=str(ROOT),
     stdlib_dir=None,
     flags={},
-    meta_path=(),
-    path_hooks=(),
+    meta_path=(
+        "_frozen_importlib.BuiltinImporter",
+        "_frozen_importlib.FrozenImporter",
+        "_frozen_importlib_external.PathFinder",
+    ),
+    path_hooks=(
+        "zipimport.zipimporter",
+        "_frozen_importlib_external.FileFinder.path_hook.<locals>.path_hook_for_FileFinder",
+    ),
     libraries=("/lib/libc.so.6", str(ROOT / "lib/libpython3.13.so.1.0")),
     frozen_names={},
     zlib=Zlib(None, None, ()),
@@ -237,6 +245,33 @@ def archive_with(*, without: str = "", **changes: Any) -> Change:
     return having(archive=dataclasses.replace(SeenArchive(names, ("abc.pyc",), 100, "a1"), **changes))
 
 
+def quietly(quiet: tuple[Sighting, ...], probe: tuple[Sighting, ...] = ()) -> Change:
+    """Let a start without -v load *quiet*, and one with it *probe*."""
+    return having(boots=(dataclasses.replace(BOOTS[0], probe=probe, quiet=quiet), BOOTS[1]))
+
+
+ON_DISK = f"{LIBRARY}/pydoc_data/topics.py"
+SAVED = f"{LIBRARY}/pydoc_data/__pycache__/topics.cpython-313.opt-1.pyc"
+
+
+def with_saved(path: str, **changes: Any) -> Change:
+    """Let there be a source on disk, and bytecode at *path* that is not the build's."""
+    files = {
+        **FILES,
+        f"{LIBRARY}/pydoc_data": SeenFile("folder", 0o755),
+        ON_DISK: SeenFile("file", 0o644, 1, sha256="e4"),
+        path.rpartition("/")[0]: SeenFile("folder", 0o755),
+        path: SeenFile("file", 0o644),
+    }
+    record = FileRecord(ON_DISK, "source", "", "core", 0o644, 1, "e4")
+    entry = dataclasses.replace(_bytecode("x.py", flags=0), place=path, source=ON_DISK, source_hash="other")
+    return having(
+        files=files,
+        manifest=dataclasses.replace(MANIFEST, files=(*MANIFEST.files, record)),
+        bytecode=(*BYTECODE, dataclasses.replace(entry, **changes)),
+    )
+
+
 PRIVATE = Linkage(ROOT / EXECUTABLE, (), (), (), "/nix/ld.so")
 NO_ARCHIVE = having(archive=None)
 NO_START = having(
@@ -284,9 +319,12 @@ FAILURES: dict[str, list[Change]] = {
         seeing("bin/python3", SeenFile("file", 0o755)),
         seeing(ARCHIVE, SeenFile("link", 0o777, link="x", leads_to="file")),
         seeing(f"{LIBRARY}/added", SeenFile("file", 0o644)),
-        seeing("added", SeenFile("folder", 0o755)),
+        seeing("lib/added", SeenFile("folder", 0o755)),
+        seeing("bin/json.py", SeenFile("file", 0o755)),
+        seeing("bin/json", SeenFile("folder", 0o755)),
         archive_with(sha256="other"),
     ],
+    "ZS210": [lambda evidence: with_saved(SAVED)(evidence)],
     "ZS301": [
         saying(base_prefix="/usr", base_exec_prefix="/usr"),
         loading(_module("abc", Origin.FOREIGN, "/usr/lib/python3.13/abc.py")),
@@ -301,7 +339,11 @@ FAILURES: dict[str, list[Change]] = {
         NO_START,
         having(boots=(*BOOTS, Boot(MODES[1], "failed", "killed by SIGSEGV", returncode=-11))),
     ],
-    "ZS307": [loading(_module("os", Origin.FROZEN, None, agree=False, reason="they differ"), mode="plain")],
+    "ZS307": [
+        loading(_module("os", Origin.FROZEN, None, agree=False, reason="they differ"), mode="plain"),
+        quietly((Sighting("json", Origin.FOREIGN, None),)),
+        having(boots=(BOOTS[0], dataclasses.replace(BOOTS[1], quiet_failure="exit status 3"))),
+    ],
     "ZS308": [
         loading(_module("pydoc_data", Origin.DIRECTORY, str(ROOT / LIBRARY / "pydoc_data/__init__.py"))),
         loading(_module("os", Origin.FROZEN, None)),
@@ -313,6 +355,11 @@ FAILURES: dict[str, list[Change]] = {
         opening(*OPENED, "/usr/pyvenv.cfg"),
         opening(*OPENED, "/usr/lib/libpython3.13.so.1.0"),
         opening(str(ROOT / "lib/libpython3.13.so.1.0")),
+    ],
+    "ZS310": [
+        saying(meta_path=("site.Finder", *FACTS.meta_path)),
+        saying(path_hooks=(*FACTS.path_hooks, "site.hook")),
+        saying(meta_path=("_frozen_importlib.BuiltinImporter (not CPython's own)",)),
     ],
     "ZS401": [
         having(hooks=(ForeignHook(ROOT / LIBRARY / name / f"{kind}.py", kind, "is not ours"),))
@@ -353,10 +400,23 @@ NOT_RUN: dict[str, list[tuple[Change, str]]] = {
         for code in ("ZS202", "ZS203", "ZS204", "ZS205", "ZS206", "ZS207", "ZS208")
     },
     "ZS209": [(NO_MANIFEST, "there is no manifest")],
+    "ZS210": [(NO_MANIFEST, "there is no manifest")],
     **{
         code: [(NO_START, "exit status 3"), (UNTRIED, "no start was tried")]
         for code in (
-            *("ZS301", "ZS302", "ZS303", "ZS304", "ZS305", "ZS307", "ZS308", "ZS309", "ZS403", "ZS501"),
+            *(
+                "ZS301",
+                "ZS302",
+                "ZS303",
+                "ZS304",
+                "ZS305",
+                "ZS307",
+                "ZS308",
+                "ZS309",
+                "ZS310",
+                "ZS403",
+                "ZS501",
+            ),
         )
     },
     "ZS306": [(UNTRIED, "no start was tried")],
@@ -513,11 +573,113 @@ def test_fewer_permissions_are_no_change(mode: int) -> None:
         ("bin/pip", 0o755, {}),
         ("bin/notes.txt", 0o644, {"ZS209": "failed"}),
         ("bin/deeper/pip", 0o755, {"ZS209": "failed"}),
+        ("bin/json.pyc", 0o755, {"ZS209": "failed"}),
+        ("bin/json.cpython-313-x86_64-linux-gnu.so", 0o755, {"ZS209": "failed"}),
+        ("lib/anything", 0o755, {"ZS209": "failed"}),
+        ("share/man/man1/pip.1", 0o644, {}),
+        ("etc/tool.conf", 0o644, {}),
+        ("include/tool.h", 0o644, {}),
         (f"{LIBRARY}/pip", 0o755, {"ZS209": "failed"}),
     ],
 )
 def test_a_script_beside_the_interpreter_is_no_change(path: str, mode: int, told: dict[str, str]) -> None:
     assert found(seeing(path, SeenFile("file", mode))(SOUND)) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "leads_to", "told"),
+    [
+        ("bin/pip", "file", {}),
+        ("bin/pip", "folder", {"ZS209": "failed"}),
+        ("bin/pip", None, {"ZS209": "failed"}),
+        ("bin/json.py", "file", {"ZS209": "failed"}),
+        (f"{LIBRARY}/pip", "file", {"ZS209": "failed"}),
+    ],
+)
+def test_a_link_beside_the_interpreter(name: str, leads_to: str | None, told: dict[str, str]) -> None:
+    assert found(seeing(name, SeenFile("link", 0o777, link="x", leads_to=leads_to))(SOUND)) == told
+
+
+def test_the_way_to_a_site_folder_is_no_change() -> None:
+    added = ("local", "local/lib", "local/lib/python3.13", LAYOUT.site_folders[1], LAYOUT.site)
+    folders = dict.fromkeys(added, SeenFile("folder", 0o755))
+    assert found(having(files={**FILES, **folders})(SOUND)) == {}
+    assert found(having(layout=dataclasses.replace(LAYOUT, site_folders=("lib/python3/x",)),
+                        files={**FILES, "lib/python3": SeenFile("folder", 0o755)})(SOUND)) == {}  # fmt: skip
+
+
+def test_an_empty_site_folder_may_get_lost() -> None:
+    site = FileRecord(LAYOUT.site, "folder", "", "core", 0o755)
+    assert found(built(files=(*MANIFEST.files, site))(SOUND)) == {}
+    hook = FileRecord(f"{LAYOUT.site}/zipstrap.pth", "hook", "", "core", 0o644, 1, "e5")
+    assert found(built(files=(*MANIFEST.files, site, hook))(SOUND)) == {"ZS209": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "told"),
+    [
+        (SAVED, {}, {"ZS210": "warned"}),
+        (SAVED, {"flags": 3, "source_hash": "h"}, {"ZS210": "warned"}),
+        (SAVED.replace(".opt-1", ""), {}, {"ZS210": "warned"}),
+        # no start saves what nobody checks
+        (SAVED, {"flags": 1, "source_hash": "h"}, {"ZS209": "failed"}),
+        # beside no source of the build
+        (SAVED.replace("topics", "other"), {}, {"ZS208": "failed", "ZS209": "consequence"}),
+        (ON_DISK + "c", {}, {"ZS208": "failed", "ZS209": "consequence"}),
+    ],
+)
+def test_bytecode_that_a_start_has_saved(path: str, changes: dict[str, Any], told: dict[str, str]) -> None:
+    assert found(with_saved(path, **changes)(SOUND)) == told
+
+
+def test_a_link_in_the_place_of_saved_bytecode_is_a_change() -> None:
+    """The interpreter would follow it."""
+    evidence = with_saved(SAVED)(SOUND)
+    cache = SAVED.rpartition("/")[0]
+    files = {path: seen for path, seen in evidence.files.items() if not path.startswith(cache)}
+    files[cache] = SeenFile("link", 0o777, link="/x", leads_to="folder")
+    changed = dataclasses.replace(evidence, files=files, bytecode=BYTECODE)
+    assert found(changed) == {"ZS209": "failed"}
+
+
+def test_what_a_start_without_v_loads_is_compared() -> None:
+    one, other = Sighting("os", Origin.FROZEN, None), Sighting("os", Origin.FOREIGN, "/x/os.py")
+    assert found(quietly((one,), (one,))(SOUND)) == {}
+    told = {
+        "os (plain): loaded only without -v: frozen": quietly((one,)),
+        "os (plain): not loaded without -v; with it frozen": quietly((), (one,)),
+        "os (plain): differs without -v: foreign (/x/os.py), with it frozen": quietly((other,), (one,)),
+    }
+    for text, change in told.items():
+        assert [finding.text for finding in results(change(SOUND))["ZS307"].findings] == [text]
+
+
+@pytest.mark.parametrize("module", ["_frozen_importlib", "importlib._bootstrap"])
+def test_importlib_renames_its_own_importers(module: str) -> None:
+    names = tuple(name.replace("_frozen_importlib", module) for name in FACTS.meta_path)
+    hooks = tuple(name.replace("_frozen_importlib", module) for name in FACTS.path_hooks)
+    assert found(saying(meta_path=names, path_hooks=hooks)(SOUND)) == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "unseen"),
+    [
+        ("ZS105", having(interpreters_below=None, missing={"interpreters_below": "too many"}), True),
+        ("ZS105", lambda evidence: having(interpreters_below=None, missing={"interpreters_below": "old"})(
+            of_version(3, 10)(evidence)), False),
+        ("ZS203", having(missing={"source_hashes": "it gave no answer"}), True),
+        ("ZS203", NO_ARCHIVE, False),
+        ("ZS309", having(boots=tuple(dataclasses.replace(boot, opened=None) for boot in BOOTS)), False),
+        ("ZS309", having(boots=tuple(
+            dataclasses.replace(boot, opened=None, opened_reason="not run: none") for boot in BOOTS)), True),
+        ("ZS502", having(linkage=None, missing={"linkage": "cannot be read"}), True),
+        ("ZS503", having(linkage=None, missing={"linkage": "cannot be read"}), True),
+        ("ZS503", having(linkage=PRIVATE), False),
+    ],
+)  # fmt: skip
+def test_what_could_not_be_looked_at_is_told_apart(code: str, change: Change, unseen: bool) -> None:
+    result = results(change(SOUND))[code]
+    assert (result.status, result.unseen) == ("not run", unseen)
 
 
 def test_bytecode_that_was_added_is_no_orphan() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from zipstrap.errors import FileError
 from zipstrap.hooks import HookFile
 from zipstrap.inventory import LibraryFile, classify
 from zipstrap.layout import standard_layout
-from zipstrap.plan import Options, Plan, make_plan
+from zipstrap.plan import FileKind, Options, Plan, make_plan
 from zipstrap.profiles import parse_request, select
+from zipstrap.stage import stage
 
 from .recorded import facts_of
 
@@ -150,6 +152,47 @@ def test_what_vanished_is_told_at_once(tmp_path: Path, compiled: list[Source]) -
     problems = [caught.value.problem, *caught.value.others]
     assert {problem.file for problem in problems} == {f"{tmp_path}/os.py", f"{tmp_path}/xml/dom/spec.txt"}
     assert compiled == []
+
+
+def test_names_that_no_archive_can_hold_are_told_at_once(tmp_path: Path, compiled: list[Source]) -> None:
+    odd = [os.fsdecode(b"xml/caf\xe9.txt"), "xml/back\\slash.txt"]
+    plan = plan_of(tmp_path, {**LIBRARY, **dict.fromkeys(odd, b"data")})
+    with pytest.raises(FileError, match="no archive can hold it") as caught:
+        made(plan)
+    problems = [caught.value.problem, *caught.value.others]
+    assert {problem.file for problem in problems} == {f"{tmp_path}/{name}" for name in odd}
+    assert "rename it" in caught.value.cure
+    assert compiled == []
+
+
+@pytest.mark.parametrize("gone", ["venv/scripts/activate", "the interpreter"])
+def test_what_vanishes_before_it_is_copied_is_no_fault_of_the_destination(tmp_path: Path, gone: str) -> None:
+    for name in ("library", "tree"):
+        (tmp_path / name).mkdir()
+    python = tmp_path / "python"
+    python.touch()
+    plan = plan_of(tmp_path / "library", LIBRARY)
+    # its executable is one of a recorded interpreter, which is not here
+    files = tuple(
+        dataclasses.replace(file, source=str(python)) if file.kind is FileKind.EXECUTABLE else file
+        for file in plan.files
+    )
+    plan = dataclasses.replace(plan, files=files)
+    found = made(plan)
+    path = python if gone == "the interpreter" else tmp_path / "library" / gone
+    path.unlink()
+    with pytest.raises(FileError, match="cannot be read") as caught:
+        stage(plan, found, SourceReader(), None, tmp_path / "tree", mtime=0)
+    assert caught.value.problem.file == str(path)
+    assert "space" not in caught.value.cure
+
+
+def test_a_place_that_cannot_be_written_is_told_with_its_own_cure(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path / "library", LIBRARY)
+    with pytest.raises(FileError, match="cannot be written") as caught:
+        stage(plan, made(plan), SourceReader(), None, tmp_path / "absent", mtime=0)
+    assert str(caught.value.problem.file).startswith(str(tmp_path / "absent"))
+    assert "space" in caught.value.cure
 
 
 def test_deflate_is_as_planned(tmp_path: Path) -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
+import re
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import SimpleNamespace
@@ -131,6 +136,56 @@ def test_damaged_facts_are_told_with_their_file(tmp_path: Path, text: str | byte
     assert "zipstrap facts" in caught.value.cure
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("search_path", ["/etc/../../x/python313.zip"]),
+        ("search_path", ["/usr/lib/python313.zip", "lib/python3.13"]),
+        ("search_path", [""]),
+        ("search_path", ["/usr/lib\0/python313.zip"]),
+        ("library", "/usr/lib/../lib/python3.13"),
+        ("library", "lib/python3.13"),
+        ("site_folders", ["/usr/lib/./site-packages"]),
+        ("prefix", "/usr/"),
+        ("prefix", "."),
+        ("executable", ""),
+        ("executable", "/usr//bin/python"),
+        ("executable", "C:\\Python\\python.exe"),
+        ("platlibdir", "../lib"),
+        ("platlibdir", "/lib"),
+        ("platlibdir", ""),
+        ("abiflags", "/../../x"),
+        ("cache_tag", "../x"),
+    ],
+)
+def test_places_that_lead_elsewhere_are_refused(name: str, value: str | list[str]) -> None:
+    with pytest.raises(FileError, match=f"ValueError: {name} ") as caught:
+        facts_from_json(damaged(**{name: value}), "facts.json")
+    assert caught.value.problem.file == "facts.json"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "accepted"),
+    [
+        ("C:\\Python313", True),
+        ("C:/Python313", True),
+        ("\\\\host\\share\\python", True),
+        ("C:\\a\\..\\b", False),
+        ("C:Python313", False),
+        ("\\Python313", False),
+        ("/usr", False),
+    ],
+)
+def test_places_are_read_in_the_notation_of_their_system(prefix: str, accepted: bool) -> None:
+    record = json.loads(facts_to_json(facts_of("windows")))
+    text = json.dumps({**record, "prefix": prefix})
+    if accepted:
+        assert facts_from_json(text, "x").prefix == prefix
+    else:
+        with pytest.raises(FileError, match="ValueError: prefix "):
+            facts_from_json(text, "x")
+
+
 def test_what_is_new_in_a_record_does_no_harm() -> None:
     assert facts_from_json(damaged(colour="green"), "x") == facts_of("3.13")
 
@@ -166,6 +221,64 @@ def test_the_probe_returns_facts(tmp_path: Path) -> None:
     assert probe(answering(tmp_path / "python")) == facts_of("3.13")
 
 
+def test_the_places_that_an_interpreter_says_are_normalised(tmp_path: Path) -> None:
+    """Otherwise its facts could be written to a file, and not be read back."""
+    python = answering(tmp_path / "python", search_path=["/usr/lib/x/../python313.zip", "/usr/lib/"])
+    found = probe(python)
+    assert found.search_path == ("/usr/lib/python313.zip", "/usr/lib")
+    assert facts_from_json(facts_to_json(found), "x") == found
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [
+        (errno.EMFILE, "ulimit -n"),
+        (errno.ENOMEM, "memory"),
+        (errno.EAGAIN, "ulimit -u"),
+        (errno.ENOEXEC, "name an executable"),
+    ],
+)
+def test_what_to_do_follows_from_the_systems_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, cure: str
+) -> None:
+    python = fake(tmp_path / "python")
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    with pytest.raises(InterpreterError, match=re.escape(os.strerror(number))) as caught:
+        probe(python)
+    assert caught.value.problem.file == str(python)
+    assert cure in caught.value.cure
+
+
+def test_temporary_files_that_cannot_be_made_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(InterpreterError, match="No such file or directory") as caught:
+        probe(fake(tmp_path / "python"))
+    assert "TMPDIR" in caught.value.cure
+
+
+SHIM = """set -e
+export PYENV_ROOT="/opt/pyenv"
+exec "/opt/pyenv/libexec/pyenv" exec "${0##*/}" "$@"
+"""
+HINT = "Python versions to be found at the same time."
+
+
+def test_a_shim_of_what_is_not_active_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pyenv").mkdir()
+    pyenv = fake(tmp_path / "pyenv/pyenv", f'echo "      {HINT}" >&2; exit 127')
+    shim = fake(tmp_path / "python3.8", SHIM.replace("/opt/pyenv/libexec/pyenv", str(pyenv)))
+    with pytest.raises(InterpreterError, match="a shim of pyenv") as caught:
+        probe(shim)
+    assert caught.value.problem.file == str(shim)
+    assert HINT not in str(caught.value)
+
+
 def test_an_interpreter_of_the_future_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match=r"CPython 3\.16\.0, newer than zipstrap knows"):
         probe(answering(tmp_path / "python", version=[3, 16, 0]))
@@ -179,7 +292,9 @@ def test_what_is_too_old_for_the_probe_is_asked_for_its_version(tmp_path: Path, 
     assert caught.value.problem.file == str(python)
 
 
-@pytest.mark.parametrize("banner", ["Python 3.13.0", "GNU bash, version 5", ""])
+@pytest.mark.parametrize(
+    "banner", ["Python 3.13.0", "GNU bash, version 5", "", "Python versions to be found at the same time."]
+)
 def test_a_failure_of_something_else_stays_what_it_is(tmp_path: Path, banner: str) -> None:
     python = fake(tmp_path / "python", f'test "$1" = -V || exit 2\necho "{banner}"')
     with pytest.raises(InterpreterError, match="gave no answer"):
@@ -274,6 +389,29 @@ def test_a_version_that_is_nowhere(
 ) -> None:
     with pytest.raises(InterpreterError, match=r"no CPython 3\.9 was found"):
         find_interpreter("3.9", {"PYENV_ROOT": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        (RuntimeError(f"failed to query p with code 24 err: '{os.strerror(errno.EMFILE)}'"), "ulimit -n"),
+        (RuntimeError("failed to query p with code 24 err: 'it ended so'"), "name the path"),
+        (RuntimeError("something else"), "name the path"),
+        (OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)), "ulimit -u"),
+    ],
+)
+def test_a_search_that_fails_is_told(
+    error: Exception, cure: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import python_discovery
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(python_discovery, "get_interpreter", fail)
+    with pytest.raises(InterpreterError, match=re.escape(str(error))) as caught:
+        find_interpreter("3.13", {"PYENV_ROOT": str(tmp_path)})
+    assert cure in caught.value.cure
 
 
 def test_an_empty_name_is_refused(probed: list[Path]) -> None:

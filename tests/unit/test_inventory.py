@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import keyword
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -13,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zipstrap.data import components
-from zipstrap.errors import InterpreterError
+from zipstrap.errors import FileError, InterpreterError
 from zipstrap.interpreter import Facts
 from zipstrap.inventory import Entry, Inventory, Kind, LibraryFile, classify, scan_library, take_inventory
+from zipstrap.manifest import MANIFEST_NAME
 
 from .recorded import DATA, LIBRARIES, facts_of, inventory_of, library_of, library_text
 
@@ -330,20 +333,95 @@ def test_links(facts: Facts, tmp_path: Path) -> None:
     assert found["relative.py"].size == len("outside")
 
 
-def test_linked_folders_are_followed_but_not_in_circles(facts: Facts, tmp_path: Path) -> None:
-    """Farms of links, as GNU stow makes them, link whole packages."""
-    package = tmp_path / "store/json"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "again").symlink_to(package)
+def test_links_to_folders_of_the_library_are_followed(facts: Facts) -> None:
     library = Path(facts.library)
-    (library / "json").symlink_to(package)
-    (library / "up").symlink_to("..")
-    found = scanned(facts)
-    assert "json/__init__.py" in found
-    assert found["json/again"].broken
-    assert not [path for path in found if path.count("again") > 1]
-    assert entry_of("json/again", link=str(package), broken=True).kind is Kind.JUNK
+    (library / "codecs_too").symlink_to("encodings")
+    assert scanned(facts)["codecs_too/__init__.py"].source == str(library / "codecs_too/__init__.py")
+
+
+@pytest.mark.parametrize("target", ["/", "..", "../python3.13-more"])
+def test_links_to_folders_outside_are_not_followed(facts: Facts, target: str) -> None:
+    """They may lead to the whole file system."""
+    library = Path(facts.library)
+    more = library.with_name("python3.13-more")
+    more.mkdir()
+    (more / "__init__.py").touch()
+    before = {*scanned(facts)}
+    (library / "json").symlink_to(target)
+    assert {*scanned(facts)} - before == {"json"}
+    (entry,) = (entry for entry in take_inventory(facts).entries if entry.path == "json")
+    assert (entry.kind, entry.module) == (Kind.JUNK, None)
+    assert entry.note == f"a link to a folder outside the library ({target})"
+
+
+def test_a_library_that_is_a_farm_of_links_is_told(facts: Facts, tmp_path: Path) -> None:
+    library = Path(facts.library)
+    (library / "encodings").rename(tmp_path / "encodings")
+    (library / "encodings").symlink_to(tmp_path / "encodings")
+    with pytest.raises(InterpreterError, match="outside the library") as caught:
+        scan_library(facts)
+    assert caught.value.problem.file == facts.library
+    assert str(tmp_path / "encodings") in caught.value.problem.text
+
+
+@pytest.mark.parametrize("target", [".", "../encodings", "..", "again", "round"])
+def test_links_that_go_round_end(facts: Facts, target: str) -> None:
+    folder = Path(facts.library, "encodings")
+    (folder / "round").symlink_to("again")
+    before = {*scanned(facts)}
+    (folder / "again").symlink_to(target)
+    assert {*scanned(facts)} - before == {"encodings/again"}
+    (entry,) = (entry for entry in take_inventory(facts).entries if entry.path == "encodings/again")
+    assert (entry.kind, entry.note) == (Kind.JUNK, f"a link to {target}, which leads in a circle")
+
+
+def test_extension_modules_behind_a_link_belong_to_the_library(facts: Facts, tmp_path: Path) -> None:
+    """The search path names their folder, so it is the interpreter's own wherever it lies."""
+    dynload = Path(facts.library, "lib-dynload")
+    dynload.rename(tmp_path / "elsewhere")
+    dynload.symlink_to(tmp_path / "elsewhere")
+    assert take_inventory(facts).modules()["_ssl"].kind is Kind.EXTENSION
+
+
+def test_a_link_whose_target_cannot_exist_is_dangling(facts: Facts) -> None:
+    library = Path(facts.library)
+    (library / "long.py").symlink_to("x" * 300)
+    (library / "below.py").symlink_to("os.py/below")
+    for name in ("long.py", "below.py"):
+        assert scanned(facts)[name].broken
+        (entry,) = (entry for entry in take_inventory(facts).entries if entry.path == name)
+        assert entry.note.endswith("which is not there")
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"), [(errno.EACCES, "make it readable"), (errno.EMFILE, "ulimit -n")]
+)
+def test_what_cannot_be_listed_is_told_with_its_cure(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch, number: int, cure: str
+) -> None:
+    def fail(_folder: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(FileError, match="cannot be listed") as caught:
+        scan_library(facts)
+    assert (caught.value.problem.file, cure in caught.value.cure) == (facts.library, True)
+
+
+def test_a_link_into_what_may_not_be_entered_is_told(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Path(facts.library, "closed.py")
+    link.symlink_to("os.py")
+    ask = os.stat
+
+    def closed(path: str, *arguments: object, **options: object) -> object:
+        if path == str(link):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return ask(path, *arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "stat", closed)
+    with pytest.raises(FileError, match="cannot be looked at") as caught:
+        scan_library(facts)
+    assert caught.value.problem.file == str(link)
 
 
 def test_a_library_reached_through_a_link_does_not_leave_itself(facts: Facts, tmp_path: Path) -> None:
@@ -363,8 +441,6 @@ def test_extension_modules_of_another_prefix_are_found(facts: Facts, tmp_path: P
 
 
 def test_sockets_and_pipes_are_no_files(facts: Facts) -> None:
-    import os
-
     os.mkfifo(Path(facts.library, "pipe"))
     assert "pipe" not in scanned(facts)
 
@@ -375,6 +451,27 @@ def test_without_an_unpacked_library_there_is_nothing_to_take(facts: Facts) -> N
     with pytest.raises(InterpreterError, match="no unpacked standard library") as caught:
         take_inventory(facts)
     assert facts.library in str(caught.value)
+
+
+@pytest.mark.parametrize("made_here", [False, True])
+def test_an_interpreter_that_boots_from_an_archive_is_told(
+    facts: Facts, tmp_path: Path, made_here: bool
+) -> None:
+    Path(facts.library, "encodings/__init__.py").unlink()
+    Path(facts.library, "encodings").rmdir()
+    archive = tmp_path / "lib/python313.zip"
+    chained = dataclasses.replace(facts, search_path=(str(archive), *facts.search_path))
+    with pytest.raises(InterpreterError, match="no unpacked standard library there"):
+        take_inventory(chained)  # the archive is on every search path, and seldom there
+    archive.touch()
+    if made_here:
+        (tmp_path / MANIFEST_NAME).touch()
+    with pytest.raises(InterpreterError, match="boots from an archive") as caught:
+        take_inventory(chained)
+    assert str(archive) in caught.value.problem.text
+    assert caught.value.problem.file == facts.executable
+    assert ("zipstrap made" in caught.value.problem.text) == made_here
+    assert ("made from: an installed CPython 3.13.0" in caught.value.cure) == made_here
 
 
 def test_an_inventory_of_nothing() -> None:

@@ -71,6 +71,33 @@ def test_standard_layout(name: str) -> None:
     assert layout.search_path == (archive, library, layout.dynload)
 
 
+#: where there is more than the one
+SITE_FOLDERS = {
+    "3.8-lib64": ("lib64/python3.8/site-packages", "lib/python3.8/site-packages"),
+    "3.12-fedora": ("lib64/python3.12/site-packages", "lib/python3.12/site-packages"),
+    **{
+        f"{version}-debian": (
+            f"lib/python{version}/dist-packages",
+            f"local/lib/python{version}/dist-packages",
+            "lib/python3/dist-packages",
+        )
+        for version in ("3.11", "3.14", "3.15")
+    },
+}
+
+
+@each_staged
+def test_every_site_folder_below_the_prefix_is_known(name: str) -> None:
+    layout = standard_layout(facts_of(name))
+    assert layout.site_folders == SITE_FOLDERS.get(name, (layout.site,))
+    assert library_layout(facts_of(name)).site_folders[0] == library_layout(facts_of(name)).site
+
+
+def test_a_site_folder_outside_the_prefix_is_none_of_the_trees() -> None:
+    facts = dataclasses.replace(facts_of("3.13"), site_folders=("/srv/site", "/opt/python3.13"))
+    assert standard_layout(facts).site_folders == ("lib/python3.13/site-packages",)
+
+
 @each_staged
 def test_the_tree_is_what_the_target_would_find(name: str) -> None:
     """The target's own search, with its prefix taken away, is the tree's."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -141,6 +142,53 @@ def test_rpath_beside_a_runpath_is_ignored() -> None:
         elf("/c/lib/liba.so"),
     )
     assert [each.soname for each in resolve(recorded, "/c/bin/python").missing] == ["liba.so"]
+
+
+def unreadable(recorded: dict[Path, ElfFile], *closed: str) -> Callable[[Path], ElfFile | None]:
+    def read(path: Path) -> ElfFile | None:
+        if str(path) in closed:
+            error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            raise FileError("cannot be read", file=path, cure="make it so") from error
+        return recorded.get(path)
+
+    return read
+
+
+def test_what_cannot_be_read_is_passed_over_as_the_loader_does() -> None:
+    recorded = files(
+        elf("/p/bin/python", "liba.so", runpath=["/closed", "/open"], interpreter=LOADER),
+        elf("/open/liba.so"),
+    )
+    read = unreadable(recorded, "/closed/liba.so")
+    result = linkage.resolve_linkage(Path("/p/bin/python"), [], folders=SYSTEM, read=read)
+    assert where(result.private) == {"liba.so": "/open/liba.so"}
+    assert result.missing == ()
+
+
+def test_what_cannot_be_read_and_is_nowhere_else_is_told() -> None:
+    recorded = files(elf("/p/bin/python", "liba.so", runpath=["/closed"], interpreter=LOADER))
+    read = unreadable(recorded, "/closed/liba.so", "/usr/lib/liba.so")
+    with pytest.raises(FileError, match=r"^/closed/liba\.so: cannot be read"):
+        linkage.resolve_linkage(Path("/p/bin/python"), [], folders=SYSTEM, read=read)
+
+
+def test_a_module_that_cannot_be_read_is_told() -> None:
+    recorded = files(elf("/p/bin/python", interpreter=LOADER))
+    read = unreadable(recorded, "/p/_ssl.so")
+    with pytest.raises(FileError, match=r"^/p/_ssl\.so: cannot be read"):
+        linkage.resolve_linkage(Path("/p/bin/python"), [Path("/p/_ssl.so")], folders=SYSTEM, read=read)
+
+
+def test_a_run_path_that_the_system_refuses_is_passed_over(tmp_path: Path) -> None:
+    refused = tmp_path / ("x" * 300)  # longer than any name: asking for it is an error, whoever asks
+    python = write(tmp_path / "python", build(["liba.so"], run_path=f"{refused}:{tmp_path}"))
+    write(tmp_path / "liba.so", build())
+    result = linkage.resolve_linkage(python, [], folders=[])
+    assert where(result.private) == {"liba.so": f"{tmp_path}/liba.so"}
+    (tmp_path / "liba.so").unlink()
+    with pytest.raises(FileError, match="cannot be read: File name too long") as caught:
+        linkage.resolve_linkage(python, [], folders=[])
+    assert caught.value.problem.file == f"{refused}/liba.so"
 
 
 def test_a_runpath_is_for_its_own_object_only() -> None:

@@ -116,7 +116,7 @@ def test_minimal_leaves_out_what_nothing_imports() -> None:
     selection = selected("3.13", "minimal")
     assert reasons(selection)["wave.py"] == "nothing in the profile minimal imports it"
     assert reasons(selection)["tkinter/__init__.py"].startswith("component tk, ")
-    assert "asyncio/__init__.py" not in paths(selection)
+    assert "unittest/__init__.py" not in paths(selection)
 
 
 def test_minimal_takes_what_is_reached_with_its_data() -> None:

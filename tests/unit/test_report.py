@@ -60,6 +60,17 @@ def test_a_warning_is_verified_unless_all_is_wanted() -> None:
     assert text(strict)[-1] == "NOT VERIFIED: ZS602"
 
 
+def test_what_could_not_be_looked_at_is_in_the_last_line() -> None:
+    missing = {"source_hashes": "it gave no answer", "linkage": "cannot be read"}
+    verification = outcome(missing=missing, linkage=None, strict=False)
+    unseen = "ZS203 (it gave no answer), ZS502 (cannot be read), ZS503 (cannot be read)"
+    assert text(verification)[-1] == f"verified, but not looked at: {unseen}"
+    assert verification_to_json(verification)["not_looked_at"] == ["ZS203", "ZS502", "ZS503"]
+    warned = outcome(missing={"source_hashes": "no"}, ways_in=WAY_IN, strict=False)
+    assert text(warned)[-1] == "verified, with warnings: ZS602, but not looked at: ZS203 (no)"
+    assert verification_to_json(outcome(strict=False))["not_looked_at"] == []
+
+
 @pytest.mark.parametrize("code", checks())
 def test_every_check_fails_the_whole_as_its_severity_says(code: str) -> None:
     changed = dataclasses.replace(FAILURES[code][0](SOUND))

@@ -38,6 +38,7 @@ __all__ = [
     "MemberRecord",
     "Rejection",
     "archive_time",
+    "name_problem",
     "read_archive",
     "write_archive",
 ]
@@ -301,7 +302,7 @@ def _checked(members: Iterable[Member]) -> list[tuple[bytes, Member]]:
     problems = []
     good = []
     for member in taken:
-        reason = _name_problem(member.name)
+        reason = name_problem(member.name)
         if reason is None and member.name.endswith("/") and member.data:
             reason = f"is a folder's, but it has {len(member.data)} bytes of data"
         if reason is None:
@@ -348,8 +349,8 @@ def _shown(name: str) -> str:
     return ascii(name if len(name) <= 200 else name[:197] + "...")
 
 
-def _name_problem(name: str) -> str | None:
-    """Return what is wrong with a member's name, as the rest of a sentence, or None."""
+def name_problem(name: str) -> str | None:
+    """Return what is wrong with *name* as a member's, as the rest of a sentence, or None."""
     if not name:
         return "is empty"
     if "\0" in name:
@@ -714,7 +715,7 @@ def _decoded_name(source: _Source, raw: bytes, flags: int, position: int) -> str
     except UnicodeDecodeError:
         problem = f"the name {raw[:200]!r} is not {encoding}, as its flags say"
         raise source.bad(Rejection.NAME_ENCODING, problem, position) from None
-    reason = _name_problem(name)
+    reason = name_problem(name)
     if reason is not None:
         raise source.bad(Rejection.NAME, f"the name {_shown(name)} {reason}", position)
     return name

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .archive import Member
+from .archive import Member, name_problem
 from .compile import BytecodeCache, Source, compile_sources
 from .errors import FileError, Problem
 from .plan import Plan, PlannedFile, PlannedMember
@@ -77,9 +77,10 @@ def make_contents(
 ) -> Contents:
     """Read and compile everything that *plan* names.
 
-    Raises :class:`FileError` for files that cannot be read, and for sources that do not compile although they
-    should: all of them in one error.
+    Raises :class:`FileError` for files that cannot be read or have names that no archive can hold, and for
+    sources that do not compile although they should: all of a kind in one error.
     """
+    _check_names(plan.members)
     modules = [member for member in plan.members if member.module is not None]
     on_disk = [file for file in plan.files if file.module is not None]
     sources = [Source(member.name, member.filename, _data(member, reader)) for member in modules]
@@ -111,6 +112,21 @@ def make_contents(
         from_cache=compiled.from_cache,
         compiled=len(sources),
     )
+
+
+def _check_names(members: Sequence[PlannedMember]) -> None:
+    problems = [
+        Problem(f"the name of this file {reason}, so that no archive can hold it", member.source)
+        for member in members
+        if (reason := name_problem(member.name)) is not None
+    ]
+    if problems:
+        raise FileError(
+            problems[0].text,
+            file=problems[0].file,
+            others=problems[1:],
+            cure="rename it, move it out of the library, or leave out the package that holds it (--exclude)",
+        )
 
 
 def _data(item: PlannedMember | PlannedFile, reader: SourceReader) -> bytes:

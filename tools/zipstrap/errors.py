@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "ZipstrapError",
+    "cure_of",
 ]
 
 
@@ -83,3 +85,17 @@ class UnsupportedError(ZipstrapError):
     """What was asked for cannot be done for this target."""
 
     exit_status = 5
+
+
+def cure_of(error: OSError, otherwise: str) -> str:
+    """Return what to do about *error*: this machine's limits may be the cause, *otherwise* the file is."""
+    return _LIMITS.get(error.errno or 0, otherwise)
+
+
+_LIMITS: Mapping[int, str] = {
+    errno.EMFILE: "raise the limit of open files for this process (ulimit -n), and try again",
+    errno.ENFILE: "raise the system's limit of open files, or close other programs, and try again",
+    errno.ENOMEM: "free some memory, or raise its limit (ulimit -v), and try again",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u), or end some, and try again",
+    errno.ENOSPC: "free some space in the folder of temporary files, or set TMPDIR to another",
+}

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from .errors import FileError, InterpreterError, UnsupportedError, UsageError
+from .data import record_of
+from .errors import FileError, InterpreterError, UnsupportedError, UsageError, cure_of
 from .worker import clean_environment, last_line, run_worker
 
 __all__ = [
@@ -130,7 +131,9 @@ def facts_from_json(text: str | bytes, source: str | Path) -> Facts:
         values = json.loads(text)
         schema = values.get("schema_version")
         if schema == _SCHEMA:
-            return _facts(values)
+            facts = _facts(values)
+            _check_places(facts)
+            return facts
         reason = f"schema_version is {schema!r}, not {_SCHEMA}"
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
@@ -153,33 +156,37 @@ def load_facts(path: Path) -> Facts:
 
 
 def _facts(values: Mapping[str, Any]) -> Facts:
-    made: dict[str, Any] = {}
-    for field in dataclasses.fields(Facts):
-        value = values[field.name]
-        kind, _, rest = str(field.type).partition("[")
-        items = value if kind in _COLLECTIONS else [value]
-        item = rest.partition(",")[0].rstrip("]") if kind in _COLLECTIONS else str(field.type)
-        # a file may hold anything
-        if (
-            not isinstance(items, list | tuple)
-            or not all(_is(each, item) for each in items)
-            or (kind == "tuple" and not rest.endswith("...]") and len(items) != rest.count(",") + 1)
-        ):
-            raise TypeError(f"{field.name} is {value!r}, not {field.type}")
-        made[field.name] = _COLLECTIONS[kind](value) if kind in _COLLECTIONS else value
-    return Facts(**made)
+    return record_of(Facts, values)
 
 
-_COLLECTIONS: Mapping[str, type] = {"tuple": tuple, "frozenset": frozenset}
-_ITEMS: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "None": type(None)}
+def _check_places(facts: Facts) -> None:
+    """Raise :class:`ValueError` unless every path is absolute and normalised: a tree's follow from them.
 
-
-def _is(value: object, kind: str) -> bool:
-    return type(value) in {_ITEMS[name] for name in kind.split(" | ")}
+    An interpreter's own answer is normalised by :func:`probe`; a file may have been edited.
+    """
+    places = {
+        "executable": (facts.executable,),
+        "prefix": (facts.prefix,),
+        "library": (facts.library,),
+        "search_path": facts.search_path,
+        "site_folders": facts.site_folders,
+    }
+    for name, texts in places.items():
+        for text in texts:
+            path = facts.path(text)
+            plain = text.replace("/", "\\") if facts.os_name == "nt" else text
+            if not path.is_absolute() or ".." in path.parts or str(path) != plain or "\0" in text:
+                raise ValueError(f"{name} has {text!r}, which is no absolute, normalised path")
+    folder = facts.path(facts.platlibdir)
+    if folder.anchor or not folder.parts or ".." in folder.parts or "\0" in facts.platlibdir:
+        raise ValueError(f"platlibdir is {facts.platlibdir!r}, which is no folder below the prefix")
+    for name, text in (("abiflags", facts.abiflags), ("cache_tag", facts.cache_tag)):
+        if not re.fullmatch(r"[\w.-]*", text):
+            raise ValueError(f"{name} is {text!r}, which cannot be a part of a file's name")
 
 
 def probe(executable: Path) -> Facts:
-    """Run the probe in *executable* and return its facts.
+    """Run the probe in *executable* and return its facts, with normalised paths.
 
     Raises :class:`InterpreterError` for what is missing, cannot run or is no CPython of a supported version.
     """
@@ -195,20 +202,63 @@ def probe(executable: Path) -> Facts:
         )
     try:
         answer = run_worker(executable, "probe", None, timeout=60)
+    except OSError as error:
+        raise _no_means(executable, error) from error
     except InterpreterError as error:
+        if isinstance(error.__cause__, OSError) and cure_of(error.__cause__, ""):
+            raise _no_means(executable, error.__cause__) from error
         # Pythons before 3.4 refuse the option -I before they see the probe
         called = _version_banner(executable)
         if called is not None and not called.startswith(("Python 3.8", "Python 3.9", "Python 3.1")):
             raise InterpreterError(
                 f"this is {called}", file=executable, cure=f"name a {_SUPPORTED}"
             ) from error
+        if called is None and _is_pyenv_shim(executable):
+            raise InterpreterError(
+                "this is a shim of pyenv, and the version that it stands for is not active here",
+                file=executable,
+                cure="name just the version, such as 3.13, or the interpreter below pyenv's versions folder",
+            ) from error
         raise
-    facts = _facts(answer)
+    facts = _normalised(_facts(answer))
     if facts.feature_version > NEWEST:
         raise UnsupportedError(
             f"this is {facts.name}, newer than zipstrap knows", file=executable, cure=f"name a {_SUPPORTED}"
         )
     return facts
+
+
+def _no_means(executable: Path, error: OSError) -> InterpreterError:
+    return InterpreterError(
+        f"the interpreter cannot be asked for its facts ({error.strerror or error})",
+        file=executable,
+        cure=cure_of(error, "see that temporary files can be made (TMPDIR), and try again"),
+    )
+
+
+def _normalised(facts: Facts) -> Facts:
+    """Return *facts* with paths that hold no ``..``: a build may have one in its compiled-in search path."""
+
+    def plain(text: str) -> str:
+        return os.path.normpath(text) if text else text
+
+    return dataclasses.replace(
+        facts,
+        prefix=plain(facts.prefix),
+        library=plain(facts.library),
+        search_path=tuple(map(plain, facts.search_path)),
+        site_folders=tuple(map(plain, facts.site_folders)),
+    )
+
+
+def _is_pyenv_shim(executable: Path) -> bool:
+    """Tell whether *executable* is a script of ``pyenv rehash``: it runs ``pyenv exec`` by its own name."""
+    try:
+        with executable.open("rb") as file:
+            text = file.read(4096)
+    except OSError:
+        return False
+    return text.startswith(b"#!") and b'/pyenv" exec ' in text
 
 
 def _version_banner(executable: Path) -> str | None:
@@ -225,7 +275,8 @@ def _version_banner(executable: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     text = last_line(done.stdout)
-    return text if text.startswith("Python ") else None
+    # not any line that begins so: pyenv's shims speak of "Python versions"
+    return text if re.match(r"Python \d", text) else None
 
 
 def venv_base(executable: Path) -> Path | None:
@@ -263,12 +314,18 @@ def _by_version(version: str, environ: Mapping[str, str]) -> Path:
     def is_target(info: PythonInfo) -> bool:
         return info.implementation == "CPython"
 
-    found = get_interpreter(
-        f"cpython{version}",
-        try_first_with=_pyenv_candidates(version, environ),
-        env=environ,
-        predicate=is_target,
-    )
+    try:
+        found = get_interpreter(
+            f"cpython{version}",
+            try_first_with=_pyenv_candidates(version, environ),
+            env=environ,
+            predicate=is_target,
+        )
+    except (OSError, RuntimeError) as error:
+        raise InterpreterError(
+            f"CPython {version} cannot be looked for ({error})",
+            cure=cure_of(_system_error(error), "name the path of its executable"),
+        ) from error
     executable = found and (found.system_executable or found.executable)
     if not executable:
         raise InterpreterError(
@@ -276,6 +333,16 @@ def _by_version(version: str, environ: Mapping[str, str]) -> Path:
             cure="install it, or name the path of its executable",
         )
     return Path(executable)
+
+
+def _system_error(error: OSError | RuntimeError) -> OSError:
+    """Return the system's error in *error*: python-discovery tells of one by number and words only."""
+    if isinstance(error, OSError):
+        return error
+    number = re.search(r"code (\d+)", str(error))
+    code = int(number[1]) if number is not None else 0
+    # the number may also be the exit status of an interpreter that was asked
+    return OSError(code if os.strerror(code) in str(error) else 0, str(error))
 
 
 def _pyenv_candidates(version: str, environ: Mapping[str, str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -10,13 +11,17 @@ from enum import StrEnum
 from pathlib import Path
 
 from .data import components, matches
-from .errors import FileError, InterpreterError
+from .errors import FileError, InterpreterError, cure_of
 from .interpreter import Facts
 
 __all__ = ["Entry", "Inventory", "Kind", "LibraryFile", "classify", "scan_library", "take_inventory"]
 
 _SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 _DYNLOAD = "lib-dynload"
+#: as manifest.py calls it, which is built on this module
+_MANIFEST = "zipstrap-manifest.json"
+#: what the system says of a link whose target does not exist
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 class Kind(StrEnum):
@@ -39,10 +44,12 @@ class LibraryFile:
     mode: int
     #: where a symbolic link points, as it is written; None for a plain file
     link: str | None = None
-    #: a link whose target is missing, or a folder that holds the link
+    #: a link that leads to no file: its target is missing, or is a folder that is not followed
     broken: bool = False
     #: a link whose target lies outside the library
     leaves: bool = False
+    #: a broken link whose target is there: a folder outside the library, or else it leads in a circle
+    unfollowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,30 +102,65 @@ def scan_library(facts: Facts) -> tuple[LibraryFile, ...]:
     Extension modules are listed below ``lib-dynload``, wherever the target has them.
     """
     library = Path(facts.library)
-    if not (library / "encodings").is_dir():
+    if not _is_folder(library / "encodings"):
+        raise _no_library(facts, library)
+    name = "DLLs" if facts.os_name == "nt" else _DYNLOAD
+    dynload = next((Path(entry) for entry in facts.search_path if facts.path(entry).name == name), None)
+    roots = tuple(os.path.realpath(folder) for folder in (library, dynload) if folder is not None)
+    found = list(_walk(library, roots, "", ()))
+    farm = next((file for file in found if file.path == "encodings"), None)
+    if farm is not None:  # not followed: no start is possible without it, and the rest will be links as well
         raise InterpreterError(
+            f"encodings, which every start needs, is a link to a folder outside the library ({farm.link})",
+            file=library,
+            cure="name the interpreter of the installation that the links lead to, or copy the library whole",
+        )
+    if dynload is not None and _is_folder(dynload) and not dynload.is_relative_to(library):
+        found += _walk(dynload, roots, f"{_DYNLOAD}/", ())
+    return tuple(sorted(found, key=lambda file: file.path))
+
+
+def _no_library(facts: Facts, library: Path) -> InterpreterError:
+    archive = next(
+        (
+            entry
+            for entry in facts.search_path
+            if facts.path(entry).suffix.lower() == ".zip" and os.path.isfile(entry)  # noqa: PTH113 - a text
+        ),
+        None,
+    )
+    if archive is None:
+        return InterpreterError(
             f"{facts.name} has no unpacked standard library there",
             file=library,
             cure="name an interpreter whose library is a folder; zipstrap inspect shows archives",
         )
-    found = list(_walk(library, library, "", ()))
-    name = "DLLs" if facts.os_name == "nt" else _DYNLOAD
-    dynload = next((Path(entry) for entry in facts.search_path if facts.path(entry).name == name), None)
-    if dynload is not None and dynload.is_dir() and not dynload.is_relative_to(library):
-        found += _walk(dynload, dynload, f"{_DYNLOAD}/", ())
-    return tuple(sorted(found, key=lambda file: file.path))
+    made, cure = "", "name an installation of the same version whose library is a folder"
+    if os.path.isfile(os.path.join(facts.prefix, _MANIFEST)):  # noqa: PTH113, PTH118 - a text
+        made = f", in a tree that zipstrap made ({facts.prefix})"
+        cure = f"name the interpreter that this tree was made from: an installed {facts.name}"
+    return InterpreterError(
+        f"this interpreter boots from an archive, {archive}{made}, "
+        "and has no unpacked standard library to make another from",
+        file=facts.executable,
+        cure=cure,
+    )
 
 
-def _walk(folder: Path, library: Path, prefix: str, above: tuple[str, ...]) -> Iterable[LibraryFile]:
-    """List *folder*; *above* are the real paths of its parents, to end where links go round."""
+def _walk(folder: Path, roots: tuple[str, ...], prefix: str, above: tuple[str, ...]) -> Iterable[LibraryFile]:
+    """List *folder*; *above* are the real paths of its parents, to end where links go round.
+
+    *roots* are the real paths of the library's folders: links to other folders are not followed.
+    """
     here = (*above, os.path.realpath(folder))
     try:
-        children = sorted(os.scandir(folder), key=lambda child: child.name)
+        with os.scandir(folder) as listing:
+            children = sorted(listing, key=lambda child: child.name)
     except OSError as error:
         raise FileError(
             f"this folder of the library cannot be listed ({error.strerror})",
             file=folder,
-            cure="make it readable for the user who builds",
+            cure=cure_of(error, "make it readable for the user who builds"),
         ) from error
     for child in children:
         path = prefix + child.name
@@ -128,33 +170,74 @@ def _walk(folder: Path, library: Path, prefix: str, above: tuple[str, ...]) -> I
             # one piece of junk: there are thousands of files in these folders, and none is of interest
             yield LibraryFile(path, child.path, 0, 0o755)
             continue
-        if _is_folder(child) and not (child.is_symlink() and os.path.realpath(child.path) in here):
-            yield from _walk(Path(child.path), library, f"{path}/", here)
-        elif child.is_symlink():
-            yield _link(child, path, library)
+        if child.is_symlink():
+            if _is_followed(child, roots, here):
+                yield from _walk(Path(child.path), roots, f"{path}/", here)
+            else:
+                yield _link(child, path, roots)
+        elif child.is_dir():
+            yield from _walk(Path(child.path), roots, f"{path}/", here)
         elif child.name.endswith((".pyc", ".pyo")):
             yield LibraryFile(path, child.path, 0, 0o644)  # junk: not worth asking for
         elif child.is_file(follow_symlinks=False):
-            status = child.stat(follow_symlinks=False)
+            try:
+                status = child.stat(follow_symlinks=False)
+            except OSError as error:
+                raise _unreadable(child.path, error) from error
             yield LibraryFile(path, child.path, status.st_size, stat.S_IMODE(status.st_mode))
 
 
-def _is_folder(child: os.DirEntry[str]) -> bool:
+def _is_folder(path: Path | os.DirEntry[str]) -> bool:
     try:
-        return child.is_dir()
-    except OSError:  # a link to itself
+        return path.is_dir()
+    except OSError:  # a link to itself, or behind what may not be entered
         return False
 
 
-def _link(child: os.DirEntry[str], path: str, library: Path) -> LibraryFile:
-    target = str(Path(child.path).readlink())
-    resolved = Path(os.path.realpath(child.path))
-    leaves = not resolved.is_relative_to(os.path.realpath(library))
-    if not resolved.is_file():
+def _is_inside(real: str, roots: tuple[str, ...]) -> bool:
+    return any(Path(real).is_relative_to(root) for root in roots)
+
+
+def _is_followed(child: os.DirEntry[str], roots: tuple[str, ...], here: tuple[str, ...]) -> bool:
+    """Tell whether the link *child* leads to a folder of the library, and not round to where it lies.
+
+    A link out of the library may lead to anything, the whole file system among it.
+    """
+    if not _is_folder(child):
+        return False
+    real = os.path.realpath(child.path)
+    return real not in here and _is_inside(real, roots)
+
+
+def _link(child: os.DirEntry[str], path: str, roots: tuple[str, ...]) -> LibraryFile:
+    try:
+        target = str(Path(child.path).readlink())
+        status = os.stat(child.path)  # noqa: PTH116 - a text
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return LibraryFile(path, child.path, 0, 0o777, target, broken=True, unfollowed=True)
+        if error.errno not in _NOT_THERE:
+            raise _unreadable(child.path, error) from error
+        leaves = not _is_inside(os.path.realpath(child.path), roots)
         return LibraryFile(path, child.path, 0, 0o777, target, broken=True, leaves=leaves)
-    status = resolved.stat()
+    leaves = not _is_inside(os.path.realpath(child.path), roots)
+    if not stat.S_ISREG(status.st_mode):
+        is_folder = stat.S_ISDIR(status.st_mode)
+        return LibraryFile(
+            path, child.path, 0, 0o777, target, broken=True, leaves=leaves, unfollowed=is_folder
+        )
     return LibraryFile(
         path, child.path, status.st_size, stat.S_IMODE(status.st_mode), target, broken=False, leaves=leaves
+    )
+
+
+def _unreadable(path: str, error: OSError) -> FileError:
+    return FileError(
+        f"this file of the library cannot be looked at ({error.strerror or error})",
+        file=path,
+        cure=cure_of(
+            error, "make it readable for the user who builds, and do not change the library during a build"
+        ),
     )
 
 
@@ -180,6 +263,9 @@ def _entry(file: LibraryFile, facts: Facts) -> Entry:
 
 def _kind(file: LibraryFile, facts: Facts) -> tuple[Kind, str | None, str]:
     *folders, name = file.path.split("/")
+    if file.unfollowed:
+        note = f"a link to a folder outside the library ({file.link})"
+        return Kind.JUNK, None, note if file.leaves else f"a link to {file.link}, which leads in a circle"
     if file.broken:
         return Kind.JUNK, None, f"a link to {file.link}, which is not there"
     if "__pycache__" in (*folders, name) or name.endswith((".pyc", ".pyo")):

@@ -46,6 +46,8 @@ class Layout:
     library: str
     dynload: str
     site: str
+    #: all that site and pip look for below the prefix, *site* first: Debian has three
+    site_folders: tuple[str, ...]
     shared_libraries: str
     landmarks: tuple[Landmark, ...]
     #: what sys.path is in a start with -I -S
@@ -56,6 +58,7 @@ def library_layout(facts: Facts) -> Layout:
     """Return the places inside the archive and the library's folder, for any target; nothing is staged."""
     library = _library_folder(facts) if facts.os_name == "posix" else "Lib"
     dynload = f"{library}/lib-dynload" if facts.os_name == "posix" else "DLLs"
+    site = f"{library}/site-packages"
     return Layout(
         name="library",
         executable="",
@@ -63,7 +66,8 @@ def library_layout(facts: Facts) -> Layout:
         archive=archive_name(facts),
         library=library,
         dynload=dynload,
-        site=f"{library}/site-packages",
+        site=site,
+        site_folders=_site_folders(facts, site),
         shared_libraries="",
         landmarks=(),
         search_path=(archive_name(facts), library, dynload),
@@ -88,6 +92,7 @@ def standard_layout(facts: Facts) -> Layout:
     archive = _below_prefix(facts, archive_path(facts))
     library = _library_folder(facts)
     dynload = f"{library}/lib-dynload"
+    site = _site_folder(facts, library)
     # as CPython's own "make install" names them: python3.14d, python3.13t, and links without the flags
     major, minor = facts.feature_version
     name, *links = dict.fromkeys(
@@ -100,7 +105,8 @@ def standard_layout(facts: Facts) -> Layout:
         archive=archive,
         library=library,
         dynload=dynload,
-        site=_site_folder(facts, library),
+        site=site,
+        site_folders=_site_folders(facts, site),
         shared_libraries="lib",
         landmarks=_landmarks(facts, library, dynload),
         search_path=(archive, library, dynload),
@@ -167,6 +173,14 @@ def _site_folder(facts: Facts, library: str) -> str:
         (folder for folder in folders if folder.startswith(f"{library}/")),
         f"{library}/site-packages",
     )
+
+
+def _site_folders(facts: Facts, site: str) -> tuple[str, ...]:
+    """Return every site folder below the prefix, *site* first; on Windows the prefix itself is one more."""
+    prefix = facts.path(facts.prefix)
+    folders = [facts.path(folder) for folder in facts.site_folders]
+    below = (folder.relative_to(prefix).as_posix() for folder in folders if prefix in folder.parents)
+    return tuple(dict.fromkeys((site, *below)))
 
 
 def _landmarks(facts: Facts, library: str, dynload: str) -> tuple[Landmark, ...]:

@@ -252,7 +252,11 @@ def _unreadable(path: Path, error: OSError) -> FileError:
 
 
 def _read_if_there(path: Path) -> ElfFile | None:
-    return read_elf(path) if path.is_file() else None
+    try:
+        is_file = path.is_file()
+    except OSError as error:  # a folder that may not be entered
+        raise _unreadable(path, error) from error
+    return read_elf(path) if is_file else None
 
 
 # ---- resolving -------------------------------------------------------------------------------------------
@@ -383,7 +387,8 @@ def resolve_linkage(
     library is missing still resolves the rest.
 
     *read* returns the ELF file at a path, or None when there is none; give one to resolve over recorded
-    files. Raises FileError when *executable* or a module is not an ELF file or is malformed.
+    files. Raises FileError when *executable* or a module is not an ELF file or is malformed, and for a
+    library that cannot be read, if it is nowhere else.
     """
     reader = _read_if_there if read is None else read
     # ld.so takes the executable's $ORIGIN from the resolved path (dl-origin.c reads /proc/self/exe)
@@ -408,7 +413,7 @@ def _checked(path: Path, reader: Callable[[Path], ElfFile | None]) -> ElfFile:
         raise FileError(
             "is not there or is not an ELF file",
             file=path,
-            cure="name an executable or an extension module of a Linux build of CPython",
+            cure="name the interpreter of a Linux build of CPython, and do not change it during a build",
         )
     return elf
 
@@ -423,6 +428,7 @@ class _Search:
         self.start = start
         self.reader = reader
         self.known: dict[Path, ElfFile | None] = {}
+        self.unreadable: dict[Path, FileError] = {}
         self.system_real = {os.path.realpath(folder) for folder in folders}
         self.found: dict[str, tuple[Path, bool]] = {}
         self.missing: dict[str, set[Path]] = {}
@@ -464,22 +470,38 @@ class _Search:
         return True
 
     def find(self, name: str, asking: _Loaded) -> tuple[ElfFile, bool] | None:
-        if "/" in name:
-            elf = self.usable(_expanded(name, asking.origin))
-            return None if elf is None else (elf, True)
-        for element, origin in _run_path_elements(asking):
-            if (folder := _expanded(element, origin)) and (elf := self.usable(folder / name)):
-                return elf, True
-        for folder in self.folders:
-            if elf := self.usable(folder / name):
-                return elf, False
+        """Return what *name* leads to and whether a run path did; raise for what only could not be read."""
+        tried = []
+        for path, by_run_path in self.places(name, asking):
+            if elf := self.usable(path):
+                return elf, by_run_path
+            tried.append(path)
+        for path in tried:
+            if path in self.unreadable:
+                raise self.unreadable[path]
         return None
 
-    def usable(self, path: Path | None) -> ElfFile | None:
-        if path is None:
-            return None
+    def places(self, name: str, asking: _Loaded) -> Iterator[tuple[Path, bool]]:
+        if "/" in name:
+            if path := _expanded(name, asking.origin):
+                yield path, True
+            return
+        for element, origin in _run_path_elements(asking):
+            if folder := _expanded(element, origin):
+                yield folder / name, True
+        for folder in self.folders:
+            yield folder / name, False
+
+    def usable(self, path: Path) -> ElfFile | None:
         if path not in self.known:
-            self.known[path] = self.reader(path)
+            try:
+                self.known[path] = self.reader(path)
+            except FileError as error:
+                if not isinstance(error.__cause__, OSError):
+                    raise  # malformed: the loader stops there, too
+                # what it may not open, the loader passes over (glibc, elf/dl-load.c: open_path)
+                self.known[path] = None
+                self.unreadable[path] = error
         elf = self.known[path]
         return elf if elf is not None and elf.kind == self.start.kind else None
 

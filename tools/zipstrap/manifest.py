@@ -13,10 +13,11 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from . import __version__
 from .archive import MemberRecord
+from .data import record_of
 from .errors import FileError
 from .interpreter import Facts
 from .inventory import Kind
@@ -35,21 +36,13 @@ __all__ = [
     "target_of",
 ]
 
+_T = TypeVar("_T")
+
 MANIFEST_NAME = "zipstrap-manifest.json"
 
 _CURE = "name a tree that zipstrap build made"
 
 _SCHEMA = 1
-
-#: what JSON must hold, by a field's annotation
-_TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "str": str,
-    "int": int,
-    "bool": bool,
-    "str | None": (str, type(None)),
-    "tuple[str, ...]": tuple,
-    "tuple[int, int, int]": tuple,
-}
 
 #: in bytes; one of all modules, tests among them, is of 2 MB
 _MAX_SIZE = 64 << 20
@@ -238,20 +231,21 @@ def _manifest_text(folder: Path) -> bytes:
 
 
 def _manifest(values: dict[str, Any]) -> Manifest:
-    schema = values.pop("schema_version")
+    schema = values["schema_version"]
     if schema != _SCHEMA or not values["made_by"].startswith("zipstrap "):
         raise ValueError(f"schema_version {schema!r}, made by {values['made_by']!r}")
-    target, layout = values.pop("target"), values.pop("layout")
-    manifest = Manifest(
-        target=Target(**_tuples(target)),
-        layout=_layout(layout),
-        members=tuple(MemberRecord(**member) for member in values.pop("members")),
-        files=tuple(FileRecord(**file) for file in values.pop("files")),
-        left_out={reason: tuple(paths) for reason, paths in values.pop("left_out").items()},
-        **_tuples(values),
+    layout = values["layout"]
+    manifest = _record(
+        Manifest,
+        {name: value for name, value in values.items() if name != "schema_version"},
+        target=_record(Target, values["target"]),
+        layout=_record(
+            Layout, layout, landmarks=tuple(_record(Landmark, each) for each in layout["landmarks"])
+        ),
+        members=tuple(_record(MemberRecord, each) for each in values["members"]),
+        files=tuple(_record(FileRecord, each) for each in values["files"]),
+        left_out={reason: _strings(paths) for reason, paths in values["left_out"].items()},
     )
-    for item in (manifest, manifest.target, manifest.layout, *manifest.members, *manifest.files):
-        _check_types(item)
     for place in _places(manifest):
         if "\0" in place or place.startswith("/") or not {"", ".", ".."}.isdisjoint(place.split("/")):
             raise ValueError(f"{place!r} is not a path inside the tree")
@@ -263,30 +257,18 @@ def _places(manifest: Manifest) -> Iterator[str]:
     yield from (layout.executable, layout.archive, layout.library, layout.dynload, layout.site)
     yield layout.shared_libraries
     yield from layout.executable_links
+    yield from layout.site_folders
     yield from (landmark.path for landmark in layout.landmarks)
     yield from (record.path for record in manifest.files)
 
 
-def _check_types(item: Any) -> None:
-    for field in dataclasses.fields(item):
-        value = getattr(item, field.name)
-        kind = _TYPES.get(str(field.type))
-        if kind is not None and not isinstance(value, kind):
-            raise ValueError(f"{field.name} is {value!r}")
-        if isinstance(value, tuple) and field.type == "tuple[str, ...]":
-            _check_strings(field.name, value)
+def _record(kind: type[_T], values: Mapping[str, Any], **made: Any) -> _T:
+    if unknown := sorted(values.keys() - {field.name for field in fields(kind)}):  # type: ignore[arg-type]
+        raise ValueError(f"there is no {unknown[0]} in a {kind.__name__}")
+    return record_of(kind, values, **made)
 
 
-def _check_strings(name: str, values: tuple[Any, ...]) -> None:
-    for value in values:
-        if not isinstance(value, str):
-            raise ValueError(f"{name} holds {value!r}")  # noqa: TRY004 - it is the file that is wrong
-
-
-def _layout(values: dict[str, Any]) -> Layout:
-    landmarks = tuple(Landmark(**landmark) for landmark in values.pop("landmarks"))
-    return Layout(landmarks=landmarks, **_tuples(values))
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+def _strings(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{values!r} is no list of strings")
+    return tuple(values)

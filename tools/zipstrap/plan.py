@@ -267,10 +267,13 @@ def _notes(no_deflate: str | None, options: Options, selection: Selection) -> It
         yield f"{no_deflate}: the tree could not read a deflated archive, so everything is stored"
     if options.source == "none":
         yield "without sources, tracebacks show no lines of the library and inspect.getsource fails there"
-    absent = sorted(
-        item.entry.path for item in selection.left_out if item.entry.note.endswith("which is not there")
-    )
-    if absent:
-        yield f"dangling links of the library are left out: {', '.join(absent)}"
+    for what, words in (
+        ("dangling links of the library", "which is not there"),
+        ("links to folders outside the library", "a link to a folder outside the library"),
+        ("links of the library that lead in a circle", "which leads in a circle"),
+    ):
+        links = sorted(item.entry.path for item in selection.left_out if words in item.entry.note)
+        if links:
+            yield f"{what} are left out: {', '.join(links)}"
     if not any(entry.path in _LICENCES for entry in selection.kept):
         yield "the library holds no LICENSE.txt: hand Python's licence on with what you make, as it asks"

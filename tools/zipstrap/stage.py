@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -14,6 +15,7 @@ from typing import BinaryIO, cast
 from .archive import MemberRecord, write_archive
 from .contents import Contents, SourceReader, bytecode_path
 from .destination import writing
+from .errors import FileError, cure_of
 from .linkage import Linkage, plan_run_paths, read_elf, set_run_path
 from .manifest import FileRecord
 from .plan import FileKind, Plan, PlannedFile
@@ -167,13 +169,34 @@ def _place(file: PlannedFile, reader: SourceReader, folder: Path, buffer: bytear
     )
 
 
+@contextlib.contextmanager
+def _reading(source: Path) -> Iterator[None]:
+    """Turn an :class:`OSError` inside into a :class:`FileError`: the fault is not the destination's."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(
+            f"cannot be read ({error.strerror or error})",
+            file=source,
+            cure=cure_of(
+                error, "make the interpreter's files readable, and do not change them during a build"
+            ),
+        ) from error
+
+
 def _copy(source: Path, path: Path, buffer: bytearray, *, hashed: bool) -> tuple[int, str | None]:
     """Copy through *buffer*: a fresh buffer for each piece costs more than the copying (measured)."""
     digest = hashlib.sha256() if hashed else None
     size = 0
     view = memoryview(buffer)
-    with source.open("rb", buffering=0) as original, path.open("wb", buffering=0) as copy:
-        while count := original.readinto(buffer):
+    with _reading(source):
+        original = source.open("rb", buffering=0)
+    with original, path.open("wb", buffering=0) as copy:
+        while True:
+            with _reading(source):
+                count = original.readinto(buffer)
+            if not count:
+                break
             if digest is not None:
                 digest.update(view[:count])
             size += count

@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .errors import InterpreterError
+from .errors import InterpreterError, cure_of
 
 __all__ = [
     "SCHEMA",
@@ -102,10 +102,11 @@ def run_worker(executable: Path, name: str, job: object, *, timeout: float = 120
 
 def cannot_run(executable: Path, error: Exception) -> InterpreterError:
     """Return the error for an *executable* that did not start, or did not end."""
+    cure = "name an executable CPython 3.8 to 3.15"
     return InterpreterError(
         f"the interpreter cannot be run ({error})",
         file=executable,
-        cure="name an executable CPython 3.8 to 3.15",
+        cure=cure_of(error, cure) if isinstance(error, OSError) else cure,
     )
 
 

@@ -50,6 +50,30 @@ def type_name(thing):
     return class_name(thing if hasattr(thing, "__qualname__") else type(thing))
 
 
+def importer_name(thing):
+    """Name a finder or hook; one that only bears the name of an importer of CPython is said to."""
+    name = type_name(thing)
+    place, _, last = name.rpartition(".")
+    known = attribute(sys.modules.get(place), last)
+    if last == "path_hook_for_FileFinder":
+        own = attribute(thing, "__code__") in OWN_HOOK
+    else:
+        own = known is None or known is thing
+    return name if own else "%s (not CPython's own)" % name
+
+
+def own_hook():
+    """Return the code of the function by which FileFinder is on sys.path_hooks."""
+    for name in ("_frozen_importlib_external", "importlib._bootstrap_external"):
+        finder = attribute(sys.modules.get(name), "FileFinder")
+        if finder is not None:
+            return [finder.path_hook().__code__]
+    return []
+
+
+OWN_HOOK = own_hook()
+
+
 def bases(loader):
     """Name the loader's class and its bases, nearest first; some loaders are classes themselves."""
     if loader is None:
@@ -163,8 +187,8 @@ def answer():
         "base_exec_prefix": sys.base_exec_prefix,
         "stdlib_dir": text(getattr(sys, "_stdlib_dir", None)),
         "flags": flags(),
-        "meta_path": [type_name(finder) for finder in sys.meta_path],
-        "path_hooks": [type_name(hook) for hook in sys.path_hooks],
+        "meta_path": [importer_name(finder) for finder in sys.meta_path],
+        "path_hooks": [importer_name(hook) for hook in sys.path_hooks],
         "libraries": libraries,
     }
     said["zlib"] = ask_zlib(libraries)

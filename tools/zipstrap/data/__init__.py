@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "CheckData",
@@ -22,8 +23,11 @@ __all__ = [
     "matches",
     "needed_modules",
     "profiles",
+    "record_of",
     "split_rules",
 ]
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,53 @@ def checks() -> Mapping[str, CheckData]:
         item["code"]: CheckData(**{**item, "masks": frozenset(item["masks"])})
         for item in _load("checks")["checks"]
     }
+
+
+def record_of(kind: type[_T], values: Mapping[str, Any], **made: Any) -> _T:
+    """Return the dataclass *kind* of what JSON holds; fields in *made* are taken as they are.
+
+    A file may hold anything: raises KeyError for what is missing, and TypeError for a value of another type
+    than the field's, inside tuples too. Other keys are passed over.
+    """
+    for name, annotation in _fields(kind):
+        if name not in made:
+            made[name] = _of_type(name, values[name], annotation)
+    return kind(**made)
+
+
+_COLLECTIONS: Mapping[str, type] = {"tuple": tuple, "frozenset": frozenset}
+_ITEMS: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "None": type(None)}
+
+
+def _fields(kind: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, str(field.type)) for field in dataclasses.fields(kind))
+
+
+@functools.cache
+def _parts(annotation: str) -> tuple[str, frozenset[type], int | None]:
+    """Return the collection (or nothing), the types of its items, and how many they are, if that is fixed."""
+    collection, _, rest = annotation.partition("[")
+    if collection not in _COLLECTIONS:
+        collection, rest = "", annotation
+    names = rest.partition(",")[0].rstrip("]")
+    fixed = collection == "tuple" and not rest.endswith("...]")
+    return (
+        collection,
+        frozenset(_ITEMS[name] for name in names.split(" | ")),
+        rest.count(",") + 1 if fixed else None,
+    )
+
+
+def _of_type(name: str, value: Any, annotation: str) -> Any:
+    collection, types, count = _parts(annotation)
+    items = value if collection else [value]
+    if (
+        not isinstance(items, list | tuple)
+        or not all(type(item) in types for item in items)
+        or (count is not None and len(items) != count)
+    ):
+        raise TypeError(f"{name} is {value!r}, not {annotation}")
+    return _COLLECTIONS[collection](value) if collection else value
 
 
 def _load(name: str) -> Any:

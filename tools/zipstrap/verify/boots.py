@@ -39,6 +39,7 @@ __all__ = [
     "TreePaths",
     "Zlib",
     "agreed",
+    "differing",
     "gather_boot",
     "gather_boots",
     "origin_of",
@@ -150,7 +151,8 @@ class Boot:
     *reason* says why a boot failed or was not run, and is empty when it ran. *returncode* is negative for a
     signal, and None when there is none. *stderr* holds the log, and what else was printed. *opened* are the
     real paths of the files that the kernel saw opened; None when strace was not run, and *opened_reason* says
-    why.
+    why. *quiet* is what the probe says in a start of its own without ``-v``, by which code could tell that it
+    is watched; None when there was none, and *quiet_failure* says why, if it was tried.
     """
 
     mode: Mode
@@ -163,6 +165,8 @@ class Boot:
     opened: tuple[str, ...] | None = None
     opened_reason: str = "not asked for"
     facts: ProbeFacts | None = None
+    quiet: tuple[Sighting, ...] | None = None
+    quiet_failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +329,23 @@ def agreed(boot: Boot) -> tuple[BootModule, ...]:
     return tuple(pairs)
 
 
+def differing(boot: Boot) -> tuple[tuple[str, str], ...]:
+    """Return the modules of which the probe says something else without ``-v``, and what."""
+    if boot.quiet is None:
+        return ()
+    loud, quiet = ({seen.module: seen for seen in each} for each in (boot.probe, boot.quiet))
+    found = []
+    for module in dict.fromkeys((*loud, *quiet)):
+        seen, other = loud.get(module), quiet.get(module)
+        if seen is None and other is not None:
+            found.append((module, f"loaded only without -v: {_say(other)}"))
+        elif seen is not None and other is None:
+            found.append((module, f"not loaded without -v; with it {_say(seen)}"))
+        elif seen is not None and other is not None and seen != other:
+            found.append((module, f"differs without -v: {_say(other)}, with it {_say(seen)}"))
+    return tuple(found)
+
+
 def _agree(seen: Sighting, other: Sighting) -> bool:
     if seen.origin is not other.origin:
         return False
@@ -412,6 +433,8 @@ def gather_boot(
 ) -> Boot:
     """Start *executable* in *mode*, with the probe and the log on, and with *kernel* once more under strace.
 
+    The mode without arguments is probed once more without the log.
+
     *environ* (default: that of this process) is cleaned of what moves a start; *timeout* is in seconds, for
     each process. Never raises for what the interpreter does: a crash, a timeout and an executable that cannot
     be run are failed boots. The processes run in an empty folder, because ``-c`` puts it on sys.path, and
@@ -432,18 +455,17 @@ def gather_boot(
         folder.mkdir()
         answer_file = Path(name, "answer.json")
         run = functools.partial(_run, environ=environ, folder=folder, timeout=timeout)
-        probed = run([*start, "-v", "-c", worker_source("boot_probe"), str(answer_file)])
-        sightings: tuple[Sighting, ...] = ()
-        facts: ProbeFacts | None = None
-        failure = probed.failure
-        try:
-            answer = json.loads(answer_file.read_bytes())
-            if (answer["worker"], answer["schema"]) == ("boot_probe", SCHEMA):
-                sightings, facts = read_probe(answer, tree)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            pass
-        if not failure and facts is None:
-            failure = "exit status 0, and no answer that the protocol knows"
+        asking = ("-c", worker_source("boot_probe"))
+        probed = run([*start, "-v", *asking, str(answer_file)])
+        sightings, facts = _answered(answer_file, tree)
+        failure = probed.failure or _no_answer(facts)
+        quiet, quiet_failure = None, ""
+        if not mode.arguments and not failure:
+            quiet_file = Path(name, "quiet.json")
+            again = run([*start, *asking, str(quiet_file)])
+            quiet, quiet_facts = _answered(quiet_file, tree)
+            if quiet_failure := again.failure or _no_answer(quiet_facts):
+                quiet = None
         opened, opened_reason = None, "not asked for"
         if kernel:
             opened, opened_reason = _ask_kernel(start, Path(name, "kernel.log"), run)
@@ -458,7 +480,23 @@ def gather_boot(
         opened=opened,
         opened_reason=opened_reason,
         facts=facts,
+        quiet=quiet,
+        quiet_failure=quiet_failure,
     )
+
+
+def _answered(path: Path, tree: TreePaths) -> tuple[tuple[Sighting, ...], ProbeFacts | None]:
+    try:
+        answer = json.loads(path.read_bytes())
+        if (answer["worker"], answer["schema"]) == ("boot_probe", SCHEMA):
+            return read_probe(answer, tree)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        pass
+    return (), None
+
+
+def _no_answer(facts: ProbeFacts | None) -> str:
+    return "exit status 0, and no answer that the protocol knows" if facts is None else ""
 
 
 def _ask_kernel(

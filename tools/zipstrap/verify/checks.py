@@ -13,7 +13,7 @@ from pathlib import Path
 from zipstrap.data import checks
 from zipstrap.manifest import MANIFEST_NAME
 
-from .boots import Boot, BootModule, Origin
+from .boots import Boot, BootModule, Origin, differing
 from .evidence import Evidence, Writable
 from .kernel_log import library_files
 
@@ -31,6 +31,21 @@ _PYTHON_FOLDER = re.compile(r"/python3(\.\d+t?)?/")
 _SITE_FOLDER = re.compile(r"/(site|dist)-packages/")
 _STEERS = re.compile(r"python3\d*t?\.zip|.*\._pth|pyvenv\.cfg")
 _SHARED = re.compile(r"\.so(\.|$)")
+
+#: sys.meta_path and sys.path_hooks of every CPython from 3.8 to 3.15 (measured); importlib, once imported,
+#: gives the frozen ones other names
+_IMPORTERS = frozenset(
+    {
+        "zipimport.zipimporter",
+        *(f"{place}.{name}" for place in ("_frozen_importlib", "importlib._bootstrap")
+          for name in ("BuiltinImporter", "FrozenImporter")),
+        *(f"{place}.{name}" for place in ("_frozen_importlib_external", "importlib._bootstrap_external")
+          for name in ("PathFinder", "FileFinder.path_hook.<locals>.path_hook_for_FileFinder")),
+    }
+)  # fmt: skip
+
+#: what an import in a script would find beside it
+_IMPORTABLE = (".py", ".pyc", ".so")
 
 #: typing makes these itself, from no file (up to 3.12)
 _MADE = frozenset({"typing.io", "typing.re"})
@@ -58,7 +73,8 @@ class CheckResult:
     """What became of a check.
 
     *status* is ``passed``, ``failed``, ``warned``, ``consequence`` (its findings follow from other checks',
-    which *reason* names and *because* lists) or ``not run``, with the reason.
+    which *reason* names and *because* lists) or ``not run``, with the reason. *unseen* is true where that is
+    because something could not be looked at, rather than because the check does not apply.
     """
 
     code: str
@@ -66,10 +82,15 @@ class CheckResult:
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     because: tuple[str, ...] = ()
+    unseen: bool = False
 
 
 class _NotRun(Exception):  # noqa: N818 - it is no error
-    """A check that cannot be judged, or does not apply, with the reason."""
+    """A check that does not apply, or that cannot be judged, with the reason."""
+
+
+class _Unseen(_NotRun):
+    """A check that cannot be judged because what it judges could not be looked at."""
 
 
 _Judge = Callable[[Evidence], Iterable[Finding]]
@@ -88,7 +109,7 @@ def _result(code: str, evidence: Evidence) -> CheckResult:
     try:
         findings = tuple(_JUDGES[code](evidence))
     except _NotRun as reason:
-        return CheckResult(code, "not run", reason=str(reason))
+        return CheckResult(code, "not run", reason=str(reason), unseen=isinstance(reason, _Unseen))
     status = "passed" if not findings else "failed" if checks()[code].severity == "error" else "warned"
     return CheckResult(code, status, findings)
 
@@ -182,7 +203,8 @@ def _archive_elsewhere(evidence: Evidence) -> Iterator[Finding]:
 @_check("ZS105")
 def _interpreters_below(evidence: Evidence) -> Iterator[Finding]:
     if evidence.interpreters_below is None:
-        raise _NotRun(evidence.missing["interpreters_below"])
+        can_take_over = evidence.target.feature_version >= (3, 11) and evidence.archive is not None
+        raise (_Unseen if can_take_over else _NotRun)(evidence.missing["interpreters_below"])
     for path in evidence.interpreters_below:
         yield Finding(
             f"the interpreter of the prefix {path} would boot from this tree's archive",
@@ -241,7 +263,7 @@ def _wrong_magic(evidence: Evidence) -> Iterator[Finding]:
 def _stale(evidence: Evidence) -> Iterator[Finding]:
     _need_archive(evidence)
     if "source_hashes" in evidence.missing:
-        raise _NotRun(evidence.missing["source_hashes"])
+        raise _Unseen(evidence.missing["source_hashes"])
     if not any(entry.source_hash for entry in evidence.bytecode):
         raise _NotRun("there are no sources to compare the bytecode with")
     for entry in evidence.bytecode:
@@ -270,7 +292,7 @@ def _orphan(evidence: Evidence) -> Iterator[Finding]:
         if entry.has_source or (in_archive and not _has_sources(evidence)):
             continue
         if not in_archive and recorded is not None and entry.place not in recorded:
-            continue  # it was added, which ZS209 tells
+            continue  # it was added, which ZS209 or ZS210 tells
         yield Finding(f"{entry.place} has no source", (*_about(entry.place, evidence), entry.source))
 
 
@@ -320,7 +342,10 @@ def _zlib_unreachable(evidence: Evidence) -> Iterator[Finding]:
 @_check("ZS208")
 def _checked_bytecode(evidence: Evidence) -> Iterator[Finding]:
     _need_archive(evidence)
+    added = _added_bytecode(evidence)
     for entry in evidence.bytecode:
+        if entry.place in added:
+            continue  # ZS210 tells of it
         if entry.size == _HEAD and entry.flags != _UNCHECKED and entry.magic == evidence.target.magic:
             kind = "checks its source's hash" if entry.flags == 3 else "goes by a time stamp"
             yield Finding(f"{entry.place} {kind}", _about(entry.place, evidence))
@@ -334,6 +359,8 @@ def _changed(evidence: Evidence) -> Iterator[Finding]:
     expected = {record.path: record for record in manifest.files}
     for path, record in expected.items():
         seen = evidence.files.get(path)
+        if seen is None and path in evidence.layout.site_folders:
+            continue  # a checkout and some archives lose empty folders, and pip makes this one anew
         if seen is None:
             yield Finding(f"{path} is missing", (path,))
         elif record.link != seen.link:
@@ -350,21 +377,76 @@ def _changed(evidence: Evidence) -> Iterator[Finding]:
     if evidence.layout.archive in evidence.files and evidence.files[evidence.layout.archive].kind != "file":
         yield Finding(f"{evidence.layout.archive} is no plain file", (evidence.layout.archive,))
     known = {*expected, evidence.layout.archive, MANIFEST_NAME}
+    known |= set(evidence.layout.site_folders)
     known |= {parent for path in known for parent in _parents(path)}
+    known |= _added_bytecode(evidence)
+    # where Python keeps the bytecode of the sources that are in the tree
+    caches = {f"{path.rpartition('/')[0]}/__pycache__" for path in expected if path.endswith(".py")}
+    known |= {path for path in caches if path in evidence.files and evidence.files[path].kind == "folder"}
     for path in evidence.files:
         if (
             path not in known
+            and _is_read(path, evidence)
             and not _is_script(path, evidence)
             and not any(parent in evidence.files and parent not in known for parent in _parents(path))
         ):
             yield Finding(f"{path} was added", (path,))
 
 
+def _is_read(path: str, evidence: Evidence) -> bool:
+    """Tell whether *path* lies where a start or an import could read it; pip puts other files elsewhere."""
+    layout = evidence.layout
+    beside = layout.executable.rpartition("/")[0]
+    return path.startswith((f"{layout.library}/", f"{beside}/")) or path.rpartition("/")[0] in (
+        layout.shared_libraries,
+        layout.archive.rpartition("/")[0],
+    )
+
+
 def _is_script(path: str, evidence: Evidence) -> bool:
-    """Tell whether *path* is what pip puts beside the interpreter: no start reads it."""
+    """Tell whether *path* is what pip puts beside the interpreter: no start reads it.
+
+    The folder is the first on sys.path of every script in it, so what can be imported is no script.
+    """
     seen = evidence.files[path]
-    beside = path.rpartition("/")[0] == evidence.layout.executable.rpartition("/")[0]
-    return beside and seen.kind == "file" and bool(seen.mode & stat.S_IXUSR)
+    folder, _, name = path.rpartition("/")
+    if folder != evidence.layout.executable.rpartition("/")[0] or name.endswith(_IMPORTABLE):
+        return False
+    runs = seen.kind == "file" and bool(seen.mode & stat.S_IXUSR)
+    return runs or (seen.kind == "link" and seen.leads_to == "file")
+
+
+@_check("ZS210")
+def _bytecode_added(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.manifest is None:
+        raise _NotRun("there is no manifest: zipstrap did not build this")
+    for path in sorted(_added_bytecode(evidence)):
+        yield Finding(f"{path} was added", (path,))
+
+
+def _added_bytecode(evidence: Evidence) -> set[str]:
+    """Return the bytecode that starts have saved beside sources of the tree; nothing without a manifest.
+
+    Unchecked-hash bytecode is not saved by any start: somebody put it there, and ZS209 tells of it.
+    """
+    if evidence.manifest is None:
+        return set()
+    recorded = {record.path for record in evidence.manifest.files}
+    unchecked = {entry.place for entry in evidence.bytecode if entry.flags == _UNCHECKED}
+    found = set()
+    for path, seen in evidence.files.items():
+        folder, _, name = path.rpartition("/")
+        parent, _, cache = folder.rpartition("/")
+        if (
+            seen.kind == "file"
+            and cache == "__pycache__"
+            and name.endswith(".pyc")
+            and path not in recorded
+            and path not in unchecked
+            and f"{parent}/{name.partition('.')[0]}.py" in recorded
+        ):
+            found.add(path)
+    return found
 
 
 def _is_other_mode(seen: int, built: int) -> bool:
@@ -501,6 +583,10 @@ def _witnesses_disagree(evidence: Evidence) -> Iterator[Finding]:
         for module in evidence.modules[boot.mode.name]:
             if not module.agree and not _is_made(module):
                 yield Finding(f"{module.module} ({boot.mode.name}): {module.reason}")
+        for name, difference in differing(boot):
+            yield Finding(f"{name} ({boot.mode.name}): {difference}")
+        if boot.quiet_failure:
+            yield Finding(f"mode {boot.mode.name}, without -v: {boot.quiet_failure}")
 
 
 @_check("ZS308")
@@ -526,7 +612,9 @@ def _kernel_saw_elsewhere(evidence: Evidence) -> Iterator[Finding]:
     boots = [boot for boot in _need_boots(evidence) if boot.opened is not None]
     if not boots:
         reason = _need_boots(evidence)[0].opened_reason.removeprefix("not run: ")
-        raise _NotRun("asked for with --kernel" if reason == "not asked for" else reason)
+        if reason == "not asked for":
+            raise _NotRun("asked for with --kernel")
+        raise _Unseen(reason)
     archive = _real(str(evidence.root / evidence.layout.archive), evidence)
     private = evidence.linkage is not None and evidence.linkage.private_loader is not None
     seen: dict[str, list[str]] = {}
@@ -539,7 +627,24 @@ def _kernel_saw_elsewhere(evidence: Evidence) -> Iterator[Finding]:
                 seen.setdefault(f"{path} was opened", []).append(boot.mode.name)
     blind = next((boot for boot in _need_boots(evidence) if boot.opened is None), None)
     if blind is not None and not seen:
-        raise _NotRun(f"mode {blind.mode.name}: {blind.opened_reason.removeprefix('not run: ')}")
+        raise _Unseen(f"mode {blind.mode.name}: {blind.opened_reason.removeprefix('not run: ')}")
+    for text, modes in seen.items():
+        yield Finding(f"{text}, in the modes {', '.join(modes)}")
+
+
+@_check("ZS310")
+def _foreign_importer(evidence: Evidence) -> Iterator[Finding]:
+    seen: dict[str, list[str]] = {}
+    for boot in _need_boots(evidence):
+        if boot.facts is None:
+            continue
+        for place, names in (
+            ("sys.meta_path", boot.facts.meta_path),
+            ("sys.path_hooks", boot.facts.path_hooks),
+        ):
+            for name in dict.fromkeys(names):
+                if name not in _IMPORTERS:
+                    seen.setdefault(f"{name} is on {place}", []).append(boot.mode.name)
     for text, modes in seen.items():
         yield Finding(f"{text}, in the modes {', '.join(modes)}")
 
@@ -613,7 +718,7 @@ def _libpython_elsewhere(evidence: Evidence) -> Iterator[Finding]:
 @_check("ZS502")
 def _library_missing(evidence: Evidence) -> Iterator[Finding]:
     if evidence.linkage is None:
-        raise _NotRun(evidence.missing.get("linkage", "the binaries were not looked at"))
+        raise _Unseen(evidence.missing.get("linkage", "the binaries were not looked at"))
     for item in evidence.linkage.missing:
         asking = tuple(path for asker in item.needed_by for path in _inside(evidence, asker))
         yield Finding(
@@ -625,7 +730,7 @@ def _library_missing(evidence: Evidence) -> Iterator[Finding]:
 @_check("ZS503")
 def _run_path_outside(evidence: Evidence) -> Iterator[Finding]:
     if evidence.linkage is None:
-        raise _NotRun(evidence.missing.get("linkage", "the binaries were not looked at"))
+        raise _Unseen(evidence.missing.get("linkage", "the binaries were not looked at"))
     if evidence.linkage.private_loader is not None:
         raise _NotRun(
             "the interpreter is bound to a dynamic loader outside the tree, and its run path leads there"

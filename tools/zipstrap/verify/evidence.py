@@ -229,13 +229,14 @@ def _files(
 ) -> tuple[dict[str, SeenFile], tuple[Writable, ...]]:
     """Return what is in the tree, and what of it others can change.
 
-    Of the site folder only what the manifest has counts: the rest is its users' own.
+    Of the site folders only what the manifest has counts: the rest is their users' own.
     """
     known = (
         {} if manifest is None else {record.path: record.size for record in manifest.files if record.sha256}
     )
     owners = _owners(root)
     found: dict[str, SeenFile] = {}
+    own = tuple(f"{folder}/" for folder in layout.site_folders)
     writable = [] if (who := who_else(root.stat(), owners)) is None else [Writable(str(root), who)]
     for path, entry in _entries(root, layout, manifest):
         status = entry.stat(follow_symlinks=False)
@@ -254,7 +255,7 @@ def _files(
             seen = SeenFile("special", mode)
         if seen.kind != "link" and (who := who_else(status, owners)) is not None:
             writable.append(Writable(path, who))
-        if not path.startswith(f"{layout.site}/") or path in known:
+        if path in known or not path.startswith(own):
             found[path] = seen
     return found, tuple(writable)
 
@@ -280,8 +281,11 @@ def _walk(folder: Path, prefix: str, layout: Layout) -> Iterator[tuple[str, os.D
     for entry in _listed(folder):
         path = prefix + entry.name
         yield path, entry
-        # of the site folder only its own level: the start-up files are there
-        if entry.is_dir(follow_symlinks=False) and not path.startswith(f"{layout.site}/"):
+        # of a site folder only its own level, where the start-up files are, and the zips that our hook adds
+        place = path.rpartition("/")[0]
+        inside = any(f"{place}/".startswith(f"{folder}/") for folder in layout.site_folders)
+        zips = place in layout.site_folders and entry.name == "zips"
+        if entry.is_dir(follow_symlinks=False) and (not inside or zips):
             yield from _walk(Path(entry.path), f"{path}/", layout)
 
 
@@ -362,7 +366,8 @@ def _is_private(gid: int, uid: int) -> bool:
 def _hooks(root: Path, layout: Layout, manifest: Manifest | None) -> tuple[ForeignHook, ...]:
     """Return the start-up files that the build did not put there; what it did, the manifest knows."""
     ours = set() if manifest is None else {root / record.path for record in manifest.files}
-    found = list_hooks([folder for name in (layout.library, layout.site) if (folder := root / name).is_dir()])
+    places = (layout.library, *layout.site_folders)
+    found = list_hooks([folder for name in places if (folder := root / name).is_dir()])
     return judge_hooks({path: data for path, data in found.items() if path not in ours}, {})
 
 
@@ -396,6 +401,7 @@ def _interpreters_below(
     found: list[Path] = []
     waiting = [(root, 0)]
     looked_at = 0
+    own = {root / place for place in (layout.library, *layout.site_folders)}
     while waiting:
         folder, depth = waiting.pop()
         looked_at += 1
@@ -406,7 +412,7 @@ def _interpreters_below(
             if not os.path.exists(folder / layout.archive):  # noqa: PTH110
                 found.append(folder)
             continue
-        if depth < _DEPTH_BELOW and folder not in (root / layout.library, root / layout.site):
+        if depth < _DEPTH_BELOW and folder not in own:
             try:
                 with os.scandir(folder) as children:
                     waiting += (

@@ -47,6 +47,11 @@ class Verification:
         """The codes of the checks that failed or warned of their own accord."""
         return tuple(result.code for result in self.results if result.status in ("failed", "warned"))
 
+    @property
+    def unseen(self) -> tuple[CheckResult, ...]:
+        """The checks that apply and were not run, because something could not be looked at."""
+        return tuple(result for result in self.results if result.unseen)
+
 
 def verification_to_json(verification: Verification) -> dict[str, Any]:
     """Return the outcome as JSON-able values, with every module of every boot and its witnesses."""
@@ -58,6 +63,7 @@ def verification_to_json(verification: Verification) -> dict[str, Any]:
         "layout": evidence.layout.name,
         "passed": verification.passed,
         "strict": evidence.strict,
+        "not_looked_at": [result.code for result in verification.unseen],
         "checks": [_check_to_json(result) for result in verification.results],
         "boots": [_boot_to_json(boot, verification) for boot in evidence.boots],
         "needs": [] if evidence.linkage is None else [library.soname for library in evidence.linkage.system],
@@ -151,7 +157,9 @@ def _lines(verification: Verification, *, verbose: bool) -> Iterator[str]:
 def _verdict(verification: Verification) -> str:
     if not verification.passed:
         return f"NOT VERIFIED: {', '.join(verification.codes)}"
-    return "verified" + (f", with warnings: {', '.join(verification.codes)}" if verification.codes else "")
+    warnings = f", with warnings: {', '.join(verification.codes)}" if verification.codes else ""
+    unseen = ", ".join(f"{result.code} ({result.reason})" for result in verification.unseen)
+    return f"verified{warnings}" + (f", but not looked at: {unseen}" if unseen else "")
 
 
 def _boot_line(boot: Boot, modules: Iterable[BootModule]) -> str:
