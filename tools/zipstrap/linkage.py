@@ -12,6 +12,7 @@ out.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -253,10 +254,13 @@ def _unreadable(path: Path, error: OSError) -> FileError:
 
 def _read_if_there(path: Path) -> ElfFile | None:
     try:
-        is_file = path.is_file()
-    except OSError as error:  # a folder that may not be entered
+        mode = path.stat().st_mode
+    except OSError as error:
+        # Path.is_file() would say no to every error from 3.14 on, also to a folder that may not be entered
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
         raise _unreadable(path, error) from error
-    return read_elf(path) if is_file else None
+    return read_elf(path) if stat.S_ISREG(mode) else None
 
 
 # ---- resolving -------------------------------------------------------------------------------------------
