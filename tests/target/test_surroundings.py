@@ -40,7 +40,11 @@ def start(one: Target, folder: Path, *options: str) -> subprocess.Popen[str]:
 
 def wait_for(process: subprocess.Popen[str], folder: Path, pattern: str) -> None:
     """Wait until a file is there; when the process ends before, the test's own asserts tell why."""
-    while process.poll() is None and not any(folder.glob(pattern)):
+    while process.poll() is None:
+        # a folder may go while it is being listed
+        with contextlib.suppress(OSError):
+            if any(folder.glob(pattern)):
+                return
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.005)
 
