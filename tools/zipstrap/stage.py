@@ -9,6 +9,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -152,10 +153,8 @@ def _place(file: PlannedFile, reader: SourceReader, folder: Path, buffer: bytear
                 path.write_bytes(data)
                 size, sha256 = len(data), hashlib.sha256(data).hexdigest()
             else:
-                # run paths are still to be set in binaries: they are hashed when that is done
-                size, sha256 = _copy(
-                    Path(file.source or ""), path, buffer, hashed=file.kind not in _ELF_KINDS
-                )
+                # hashed when the run paths in binaries are set
+                _copy(Path(file.source or ""), path, buffer)
             path.chmod(file.mode)
     return FileRecord(
         path=file.path,
@@ -184,26 +183,38 @@ def _reading(source: Path) -> Iterator[None]:
         ) from error
 
 
-def _copy(source: Path, path: Path, buffer: bytearray, *, hashed: bool) -> tuple[int, str | None]:
-    """Copy through *buffer*: a fresh buffer for each piece costs more than the copying (measured)."""
-    digest = hashlib.sha256() if hashed else None
-    size = 0
+def _copy(source: Path, path: Path, buffer: bytearray) -> None:
+    """Copy a file, through *buffer* if need be: a fresh one for each piece costs more than the copying."""
     view = memoryview(buffer)
     with _reading(source):
         original = source.open("rb", buffering=0)
     with original, path.open("wb", buffering=0) as copy:
+        if _copied_by_the_kernel(original, copy):
+            return
         while True:
             with _reading(source):
                 count = original.readinto(buffer)
             if not count:
                 break
-            if digest is not None:
-                digest.update(view[:count])
-            size += count
             written = 0
             while written < count:
                 written += copy.write(view[written:count])
-    return size, digest.hexdigest() if digest is not None else None
+
+
+def _copied_by_the_kernel(original: FileIO, copy: FileIO) -> bool:
+    """Let the kernel copy, which shares the blocks where the file system can; tell whether it did."""
+    left = os.fstat(original.fileno()).st_size
+    if not left or not hasattr(os, "copy_file_range"):
+        return False
+    # what fails here is tried again by hand, and then told
+    with contextlib.suppress(OSError):
+        while left and (count := os.copy_file_range(original.fileno(), copy.fileno(), left)):
+            left -= count
+    if left:
+        original.seek(0)
+        copy.seek(0)
+        copy.truncate()
+    return not left
 
 
 def _own_run_paths(plan: Plan, linkage: Linkage | None, folder: Path) -> None:
