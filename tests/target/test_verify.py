@@ -863,7 +863,9 @@ def test_sources_that_cannot_be_hashed_are_told_in_the_last_line(
     verification = verify_tree(case.root, jobs=2, environ=_environ(case))
     assert verification.passed
     last = verification_to_text(verification).splitlines()[-1]
-    assert last == ("verified, but not looked at: ZS203 (the sources could not be hashed: it gave no answer)")
+    # from 3.11 on the host hashes as the target does, and asks nobody
+    unseen = ", but not looked at: ZS203 (the sources could not be hashed: it gave no answer)"
+    assert last == "verified" + (unseen if case.version < (3, 11) else "")
 
 
 def test_a_change_is_told_beside_a_permission(case: Case) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _imp
 import functools
 import os
 import stat
@@ -173,7 +174,7 @@ def gather_evidence(
         files, writable = _files(root, layout, manifest, hashes)
         ways_in = _ways_in(root, named)
         archive, problem, entries, uncompiled = _archive(
-            root, layout, files, manifest, executable, hashes, missing
+            root, layout, files, manifest, executable, hashes, target, missing
         )
         linkage, outside = _binaries(root, layout, files, target, missing)
         hooks = _hooks(root, layout, manifest)
@@ -457,6 +458,7 @@ def _archive(
     manifest: Manifest | None,
     executable: Path,
     hashes: _Hashes,
+    target: Target,
     missing: dict[str, str],
 ) -> tuple[SeenArchive | None, str | None, tuple[SeenBytecode, ...], tuple[str, ...]]:
     path = root / layout.archive
@@ -467,7 +469,7 @@ def _archive(
     inside = f"{layout.archive}/"
     heads: list[tuple[str, str, bytes]] = []
     with tempfile.TemporaryDirectory(prefix="zipstrap-") as folder:
-        sources = _Sources(Path(folder, "sources"))
+        sources = _Sources(Path(folder, "sources"), target)
         with sources:
             try:
                 with read_archive(path) as archive:
@@ -489,7 +491,7 @@ def _archive(
                     sources.add(source, (root / source).read_bytes())
         status = path.stat()
         size, sha256 = status.st_size, hashes.of(layout.archive, path, status)
-        source_hashes = sources.hashed_by(executable, missing)
+        source_hashes = sources.hashes or sources.hashed_by(executable, missing)
     entries = tuple(
         SeenBytecode(
             place=place,
@@ -524,11 +526,18 @@ def _archive(
 
 
 class _Sources:
-    """Sources in one file, so that the tree's interpreter can hash them as its own compiler would."""
+    """Sources, hashed as the compiler of *target* would (``importlib.util.source_hash``).
 
-    def __init__(self, path: Path) -> None:
+    From 3.11 on that is SipHash-1-3 by the magic number, in the host as in the target. Before, it was another
+    hash: then the sources go into one file, and the tree's interpreter hashes them.
+    """
+
+    def __init__(self, path: Path, target: Target) -> None:
         self._path = path
         self._sizes: dict[str, int] = {}
+        self._key = int.from_bytes(bytes.fromhex(target.magic), "little")
+        self._as_here = target.feature_version >= (3, 11)
+        self.hashes: dict[str, str] = {}
 
     def __enter__(self) -> None:
         self._stream = self._path.open("wb")
@@ -540,8 +549,11 @@ class _Sources:
         return name in self._sizes
 
     def add(self, name: str, data: bytes) -> None:
-        self._stream.write(data)
         self._sizes[name] = len(data)
+        if self._as_here:
+            self.hashes[name] = _imp.source_hash(self._key, data).hex()
+        else:
+            self._stream.write(data)
 
     def hashed_by(self, executable: Path, missing: dict[str, str]) -> dict[str, str]:
         """Return source → hash in hexadecimal; nothing, and why in *missing*, if the interpreter fails."""
