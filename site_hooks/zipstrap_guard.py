@@ -53,8 +53,11 @@ def holds(loader, name):
     return False
 
 
-def faults(own):
-    """Return what is not the tree's, as a list of (what, expected, found); *own* is our loader."""
+def faults(own, archive):
+    """Return what is not the tree's, as a list of (what, expected, found).
+
+    *own* is our loader, and *archive* the path of the archive that the interpreter found.
+    """
     found = []
     tree = tree_of_executable()
     if tree is not None:
@@ -63,7 +66,7 @@ def faults(own):
         threads = "t" if "t" in sys.abiflags else ""
         library = tree + "/" + getattr(sys, "platlibdir", "lib")
         expected = [
-            ("the archive", "%s/python%d%d%s.zip" % (library, major, minor, threads), own.archive),
+            ("the archive", "%s/python%d%d%s.zip" % (library, major, minor, threads), archive),
             ("sys.base_prefix", prefix, sys.base_prefix),
             ("sys.base_exec_prefix", prefix, sys.base_exec_prefix),
         ]
@@ -77,14 +80,14 @@ def faults(own):
         if isinstance(loader, type):
             continue  # built in or frozen
         place = getattr(loader, "archive", None) or getattr(loader, "path", None)
-        if place and not same(place, own.archive) and holds(own, name):
+        if place and not same(place, own.archive) and not same(place, archive) and holds(own, name):
             foreign.append(("module " + name, own.archive, place))
     return found + sorted(foreign)  # a package before its modules
 
 
-def guard(own, action):
+def guard(own, action, archive=None):
     """Say in one line on stderr what is wrong, and stop if *action* is stop."""
-    wrong = faults(own)
+    wrong = faults(own, archive or own.archive)
     if not wrong:
         return
     line = "zipstrap: %s is not the tree's own: expected %r, found %r" % wrong[0]

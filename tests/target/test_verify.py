@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from zipstrap import cli
+from zipstrap import cli, source_hash
 from zipstrap.archive import EARLIEST_TIME, Member, read_archive, write_archive
 from zipstrap.build import Settings, build
 from zipstrap.data import checks
@@ -859,7 +859,7 @@ def test_sources_that_cannot_be_hashed_are_told_in_the_last_line(
     def failing(*_: object) -> None:
         raise InterpreterError("it gave no answer", file="x", cure="y")
 
-    monkeypatch.setattr(evidence, "run_worker", failing)
+    monkeypatch.setattr(source_hash, "run_worker", failing)
     verification = verify_tree(case.root, jobs=2, environ=_environ(case))
     assert verification.passed
     last = verification_to_text(verification).splitlines()[-1]

@@ -256,7 +256,7 @@ def module(name: str, loader: Sequence[str], **more: Any) -> dict[str, Any]:
                 archive="/opt/tree/lib/python313.zip",
                 origin="/opt/tree/lib/python3.13/json/__init__.py",
             ),
-            sighting("json", Origin.ARCHIVE, "/opt/tree/lib/python313.zip"),
+            sighting("json", Origin.ARCHIVE, "/opt/tree/lib/python313.zip/json/__init__.py"),
         ),
         # a subclass counts as what it is made from
         (

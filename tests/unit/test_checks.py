@@ -31,6 +31,7 @@ LAYOUT = Layout(
     executable=EXECUTABLE,
     executable_links=("bin/python3",),
     archive=ARCHIVE,
+    library_archive=ARCHIVE,
     library=LIBRARY,
     dynload=DYNLOAD,
     site=f"{LIBRARY}/site-packages",

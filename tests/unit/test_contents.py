@@ -221,7 +221,7 @@ def test_a_file_is_read_once(tmp_path: Path) -> None:
 
 def test_a_plan_of_nothing_is_empty(tmp_path: Path) -> None:
     plan = dataclasses.replace(plan_of(tmp_path, LIBRARY), members=(), files=())
-    assert made(plan) == Contents((), {}, {}, from_cache=1, compiled=0)
+    assert made(plan) == Contents((), {}, {}, from_cache=1, compiled=0, boot={}, modules={})
 
 
 @pytest.mark.parametrize(

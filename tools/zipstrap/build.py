@@ -12,11 +12,11 @@ from .compile import BytecodeCache, default_cache_folder
 from .contents import Contents, SourceReader, make_contents
 from .destination import check_destination, check_tree_path, new_file, new_folder, writing
 from .errors import FileError, UsageError
-from .hooks import hook_files
+from .hooks import HookFile, hook_files
 from .imports import GUARDED, REQUIRED, Import, ModuleSource, broken_by, closure, mentions, scan_imports
 from .interpreter import Facts
 from .inventory import Inventory, Kind, take_inventory
-from .layout import archive_name, library_layout, standard_layout
+from .layout import archive_name, library_layout, tree_layout
 from .linkage import Linkage, resolve_linkage
 from .manifest import MANIFEST_NAME, Manifest, is_tree, make_manifest, manifest_to_json
 from .plan import Options, Plan, make_plan
@@ -35,6 +35,7 @@ class Settings:
     """What the user asked for, checked at the edge."""
 
     profile: str = "standard"
+    layout: str = "standard"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     options: Options = field(default_factory=Options)
@@ -84,7 +85,7 @@ class Packed:
 
 def prepare(facts: Facts, settings: Settings, *, archive_only: bool = False) -> Prepared:
     """Work out what will be done, without writing anything."""
-    layout = library_layout(facts) if archive_only else standard_layout(facts)
+    layout = library_layout(facts) if archive_only else tree_layout(facts, settings.layout)
     inventory = take_inventory(facts)
     request = parse_request(settings.profile, settings.include, settings.exclude, inventory)
     reader = SourceReader()
@@ -105,12 +106,21 @@ def prepare(facts: Facts, settings: Settings, *, archive_only: bool = False) -> 
         layout,
         selection,
         settings.options,
-        ()
-        if archive_only
-        else hook_files(facts.feature_version, guard=settings.options.guard, zips=settings.options.zips),
+        () if archive_only else _hooks(facts, settings),
         [str(library.path) for library in linkage.private] if linkage else (),
     )
     return Prepared(plan, reader, linkage, broken, (*plan.notes, *_linkage_notes(linkage)))
+
+
+def _hooks(facts: Facts, settings: Settings) -> tuple[HookFile, ...]:
+    if settings.layout == "directory":
+        return ()  # it is there to be compared with, so there is nothing of ours in its starts
+    return hook_files(
+        facts.feature_version,
+        guard=settings.options.guard,
+        zips=settings.options.zips,
+        importer=settings.layout == "fast",
+    )
 
 
 def _sources(inventory: Inventory) -> dict[str, ModuleSource]:
@@ -203,7 +213,7 @@ def build(
             path.chmod(0o644)
         verification = (
             verify_tree(folder, jobs=settings.jobs, shown_as=destination, written=staged.written)
-            if settings.verify
+            if settings.verify and settings.layout != "directory"
             else None
         )
         if verification is not None and not verification.passed:
@@ -238,7 +248,7 @@ def pack(
     prepared = prepare(facts, settings, archive_only=True)
     with new_file(destination, replace=_is_archive if settings.force else None) as path:
         contents = _contents(prepared, settings, environ, on_progress)
-        members, size, sha256 = write_archive_file(path, contents, mtime=mtime)
+        members, size, sha256 = write_archive_file(path, contents.members, mtime=mtime)
     return Packed(
         destination,
         facts,

@@ -124,6 +124,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("-o", "--output", required=True, type=Path, metavar="TREE", help="the folder to make")
     _add_selection(verb)
     verb.add_argument(
+        "--layout",
+        choices=CHOICES["layout"],
+        help="where things go; directory leaves the library unpacked, to compare with (default: standard)",
+    )
+    verb.add_argument(
         "--guard",
         choices=CHOICES["guard"],
         help="what the start-up guard does when the library is not the tree's own (default: report)",
@@ -243,6 +248,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     )
     return Settings(
         profile=setting("profile", "standard"),
+        layout=setting("layout", "standard"),
         include=tuple(setting("include", ())),
         exclude=tuple(setting("exclude", ())),
         options=options,
@@ -434,7 +440,7 @@ def _show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
                 "schema_version": 1,
                 "target": plan.facts.name,
                 "profile": plan.profile,
-                "archive": plan.layout.archive,
+                "archive": plan.layout.library_archive,
                 "members": [
                     {"name": member.name, "module": member.module, "component": member.component}
                     for member in plan.members
@@ -449,7 +455,7 @@ def _show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
         )
         return 0
     print(f"{plan.facts.name}, profile {plan.profile}; this is the plan, nothing is written")
-    print(f"into {plan.layout.archive}: {_count(len(plan.members), 'file')}")
+    print(f"into {plan.layout.library_archive}: {_count(len(plan.members), 'file')}")
     for member in plan.members if arguments.verbose else ():
         print(f"  {member.name}")
     print(f"on disk: {len(plan.files)} files, folders and links")
@@ -486,7 +492,7 @@ def _built_to_text(built: Built, *, verbose: bool) -> str:
     on_disk = sum(file.size for file in manifest.files)
     lines = [
         f"{built.tree}: {manifest.target.name}, profile {manifest.profile}",
-        f"archive: {manifest.layout.archive}, {len(manifest.members)} members, "
+        f"archive: {manifest.layout.library_archive}, {len(manifest.members)} members, "
         f"{manifest.archive_size / 1e6:.1f} MB, "
         f"sha256 {manifest.archive_sha256}",
         f"on disk: {len(manifest.files)} files, {on_disk / 1e6:.1f} MB",
@@ -505,7 +511,11 @@ def _built_to_text(built: Built, *, verbose: bool) -> str:
         )
     lines += (*_broken_lines(built.broken, verbose=verbose), *_note_lines(manifest.notes))
     if built.verification is None:
-        lines.append("not verified, as you asked: zipstrap verify does it")
+        lines.append(
+            "not verified: an unpacked library has nothing to show"
+            if manifest.layout.name == "directory"
+            else "not verified, as you asked: zipstrap verify does it"
+        )
         return "\n".join(lines) + "\n"
     return "\n".join(lines) + "\n" + verification_to_text(built.verification, verbose=verbose)
 
@@ -520,7 +530,7 @@ def _built_to_json(built: Built) -> dict[str, Any]:
         "target": manifest.target.name,
         "profile": manifest.profile,
         "archive": {
-            "path": manifest.layout.archive,
+            "path": manifest.layout.library_archive,
             "size": manifest.archive_size,
             "sha256": manifest.archive_sha256,
             "members": len(manifest.members),

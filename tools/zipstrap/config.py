@@ -13,6 +13,7 @@ __all__ = ["CHOICES", "KEYS", "load_config"]
 #: key → the type of its value; lists are separated by commas in the environment
 KEYS: Mapping[str, type] = {
     "profile": str,
+    "layout": str,
     "include": list,
     "exclude": list,
     "optimize": int,
@@ -25,6 +26,7 @@ KEYS: Mapping[str, type] = {
 
 #: what each of these settings may be, on the command line too
 CHOICES: Mapping[str, tuple[str | int, ...]] = {
+    "layout": ("standard", "fast", "directory"),
     "optimize": (0, 1, 2),
     "source": ("archive", "none"),
     "compress": ("stored", "deflate"),

@@ -17,6 +17,10 @@ __all__ = ["Contents", "SourceReader", "bytecode_path", "make_contents"]
 _IMPLICIT_FOLDERS_SINCE = (3, 14)
 
 
+#: apart from the names of the library's members and files
+_BOOT = "boot:"
+
+
 class SourceReader:
     """Reads each file of the library once: what is examined, compiled and packed is the same bytes."""
 
@@ -59,6 +63,9 @@ class Contents:
     not_compiled: Mapping[str, str]
     from_cache: int
     compiled: int
+    #: bytecode of the importer's parts and of the library's members, by the names of their sources
+    boot: Mapping[str, bytes]
+    modules: Mapping[str, bytes]
 
 
 def bytecode_path(source: str, cache_tag: str) -> str:
@@ -85,6 +92,7 @@ def make_contents(
     on_disk = [file for file in plan.files if file.module is not None]
     sources = [Source(member.name, member.filename, _data(member, reader)) for member in modules]
     sources += [Source(file.path, file.path, _data(file, reader)) for file in on_disk]
+    sources += [Source(f"{_BOOT}{item.name}", item.filename, _data(item, reader)) for item in plan.boot]
     for member in plan.members:
         _data(member, reader)
     reader.check()
@@ -111,6 +119,8 @@ def make_contents(
         not_compiled=dict(compiled.failures),
         from_cache=compiled.from_cache,
         compiled=len(sources),
+        boot={item.name: compiled.pycs[f"{_BOOT}{item.name}"] for item in plan.boot},
+        modules={item.name: compiled.pycs[item.name] for item in modules if item.name in compiled.pycs},
     )
 
 

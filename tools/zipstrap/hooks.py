@@ -5,10 +5,10 @@ The sources are the resources of ``zipstrap.site_hooks``; ``docs/reference/hooks
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +45,12 @@ ZIPS_BY = ("sitecustomize", "pth", "start", "off")
 #: The first version that reads ``.start`` files (PEP 829). Up to 3.17 ``site`` runs ``.pth`` lines as well.
 START_SINCE = (3, 15)
 
+_BOOT = (
+    ("boot_shim.py", "stands in for encodings, the first module of a start, and installs the importer"),
+    ("zipstrap_importer.py", "imports the library's modules from its archive"),
+    ("zipstrap_importer_rest.py", "what few starts need of the importer"),
+)
+
 _BAKED = rb"^%s = \S+(?=  # baked at build\b)"
 
 HookKind = Literal["pth", "start", "sitecustomize", "usercustomize"]
@@ -56,7 +62,7 @@ class HookFile:
     in the ``site`` folder it is copied as it is.
     """
 
-    place: Literal["archive", "site"]
+    place: Literal["archive", "site", "boot"]
     name: str
     data: bytes
     reason: str
@@ -83,9 +89,12 @@ def bake_guard(source: bytes, action: str, *, zips: bool = True) -> bytes:
     )
 
 
-def hook_files(version: tuple[int, int], *, guard: str, zips: str = "sitecustomize") -> tuple[HookFile, ...]:
+def hook_files(
+    version: tuple[int, int], *, guard: str, zips: str = "sitecustomize", importer: bool = False
+) -> tuple[HookFile, ...]:
     """Return the hooks for a target of *version* (major, minor), by *guard* action and what adds the *zips*.
 
+    With *importer* the library has an importer of its own, which does what our ``sitecustomize`` would.
     There is no file that would do nothing. Raises :class:`UsageError` for a *guard* not in
     :data:`GUARD_ACTIONS` or a *zips* not in :data:`ZIPS_BY`, and :class:`UnsupportedError` for a ``.start``
     file where nothing reads it.
@@ -98,8 +107,8 @@ def hook_files(version: tuple[int, int], *, guard: str, zips: str = "sitecustomi
             cure="use --zips pth",
         )
     ours = bake_guard(_resource("sitecustomize.py"), guard, zips=zips == "sitecustomize")
-    files = []
-    if guard != "off" or zips == "sitecustomize":
+    files = [HookFile("boot", name, _resource(name), reason) for name, reason in _BOOT] if importer else []
+    if not importer and (guard != "off" or zips == "sitecustomize"):
         files.append(HookFile("archive", "sitecustomize.py", ours, "checks the boot, adds the zips, chains"))
     if guard != "off":
         name = "zipstrap_guard.py"
@@ -189,4 +198,6 @@ def _bake(source: bytes, name: bytes, value: bytes) -> bytes:
 
 
 def _resource(name: str) -> bytes:
-    return resources.files("zipstrap.site_hooks").joinpath(name).read_bytes()
+    data = pkgutil.get_data("zipstrap.site_hooks", name)
+    assert data is not None, "a loader without get_data"
+    return data

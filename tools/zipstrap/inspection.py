@@ -64,8 +64,9 @@ def inspect_path(path: Path) -> Inspection:
     path = path.absolute()
     if path.is_dir():
         manifest = load_manifest(path)
-        archive = path / manifest.layout.archive
-        members = [*_members(archive)]
+        archive = path / manifest.layout.library_archive
+        unpacked = manifest.layout.name == "directory"
+        members = [] if unpacked else [*_members(archive)]
         files = [
             Item(
                 record.path,
@@ -76,7 +77,7 @@ def inspect_path(path: Path) -> Inspection:
             )
             for record in manifest.files
         ]
-        return Inspection(path, manifest, archive.stat().st_size, (*members, *files))
+        return Inspection(path, manifest, 0 if unpacked else archive.stat().st_size, (*members, *files))
     return Inspection(path, None, _size(path), tuple(_members(path)))
 
 
@@ -164,7 +165,8 @@ def _heading(inspection: Inspection) -> Iterator[str]:
     yield f"{inspection.path}: {manifest.target.name}, profile {manifest.profile}, made by {manifest.made_by}"
     packed = [item for item in inspection.items if item.origin == "archive"]
     on_disk = [item for item in inspection.items if item.origin != "archive"]
-    yield f"archive: {len(packed)} members, {_bytes(inspection.archive_size)} in {manifest.layout.archive}"
+    place = manifest.layout.library_archive
+    yield f"archive: {len(packed)} members, {_bytes(inspection.archive_size)} in {place}"
     yield f"on disk: {len(on_disk)} files, {_bytes(sum(item.packed for item in on_disk))}"
     for reason, paths in manifest.left_out.items():
         yield f"left out: {len(paths)} file{'' if len(paths) == 1 else 's'}: {reason}"

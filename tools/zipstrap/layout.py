@@ -5,7 +5,8 @@ Every path of a :class:`Layout` is relative to the tree's root and written with 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -18,8 +19,11 @@ __all__ = [
     "archive_name",
     "archive_path",
     "archive_search",
+    "directory_layout",
+    "fast_layout",
     "library_layout",
     "standard_layout",
+    "tree_layout",
 ]
 
 #: POSIX by name, but their interpreters are no executables that find a prefix from where they lie
@@ -42,7 +46,10 @@ class Layout:
     name: str
     executable: str
     executable_links: tuple[str, ...]
+    #: what the interpreter finds by its own search
     archive: str
+    #: what holds the library's modules: the same, or one beside it that our importer reads
+    library_archive: str
     library: str
     dynload: str
     site: str
@@ -64,6 +71,7 @@ def library_layout(facts: Facts) -> Layout:
         executable="",
         executable_links=(),
         archive=archive_name(facts),
+        library_archive=archive_name(facts),
         library=library,
         dynload=dynload,
         site=site,
@@ -103,6 +111,7 @@ def standard_layout(facts: Facts) -> Layout:
         executable=name,
         executable_links=tuple(links),
         archive=archive,
+        library_archive=archive,
         library=library,
         dynload=dynload,
         site=site,
@@ -111,6 +120,46 @@ def standard_layout(facts: Facts) -> Layout:
         landmarks=_landmarks(facts, library, dynload),
         search_path=(archive, library, dynload),
     )
+
+
+def directory_layout(facts: Facts) -> Layout:
+    """Return the ``directory`` layout: the same tree with the library unpacked, to compare the others with.
+
+    Raises :class:`UnsupportedError` as :func:`standard_layout` does.
+    """
+    standard = standard_layout(facts)
+    library = f"{standard.library}/os.py"
+    landmarks = tuple(landmark for landmark in standard.landmarks if landmark.path != library)
+    return dataclasses.replace(standard, name="directory", landmarks=landmarks)
+
+
+def fast_layout(facts: Facts) -> Layout:
+    """Return the ``fast`` layout: the archive that is found holds our importer, one beside it the library.
+
+    Raises :class:`UnsupportedError` as :func:`standard_layout` does.
+    """
+    standard = standard_layout(facts)
+    return dataclasses.replace(
+        standard,
+        name="fast",
+        library_archive=f"{standard.archive.removesuffix('.zip')}-library.zip",
+    )
+
+
+#: the layouts of a tree, by name
+_TREES: dict[str, Callable[[Facts], Layout]] = {
+    "standard": standard_layout,
+    "fast": fast_layout,
+    "directory": directory_layout,
+}
+
+
+def tree_layout(facts: Facts, name: str) -> Layout:
+    """Return the layout *name* of a tree.
+
+    Raises :class:`UnsupportedError` as :func:`standard_layout` does.
+    """
+    return _TREES[name](facts)
 
 
 def archive_path(facts: Facts) -> PurePath:

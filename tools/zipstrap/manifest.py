@@ -98,6 +98,7 @@ class Manifest:
     compress: str
     guard: str
     zips: str
+    #: of the archive that holds the library's modules
     archive_size: int
     archive_sha256: str
     members: tuple[MemberRecord, ...]
@@ -254,7 +255,14 @@ def _manifest(values: dict[str, Any]) -> Manifest:
 
 def _places(manifest: Manifest) -> Iterator[str]:
     layout = manifest.layout
-    yield from (layout.executable, layout.archive, layout.library, layout.dynload, layout.site)
+    yield from (
+        layout.executable,
+        layout.archive,
+        layout.library_archive,
+        layout.library,
+        layout.dynload,
+        layout.site,
+    )
     yield layout.shared_libraries
     yield from layout.executable_links
     yield from layout.site_folders

@@ -23,6 +23,8 @@ __all__ = [
     "make_plan",
 ]
 
+_UNPACKED = "this layout leaves the library unpacked"
+
 #: Python's own licence, as installations name it
 _LICENCES = ("LICENSE.txt", "LICENSE")
 
@@ -36,6 +38,7 @@ class FileKind(StrEnum):
     SOURCE = "source"
     DATA = "data"
     HOOK = "hook"
+    ARCHIVE = "archive"
     LINK = "link"
     FOLDER = "folder"
 
@@ -101,6 +104,8 @@ class Plan:
     files: tuple[PlannedFile, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...] = ()
+    #: sources of the importer that the archive starts which the interpreter finds; none in one archive
+    boot: tuple[PlannedMember, ...] = ()
 
 
 def disk_reason(path: str, version: tuple[int, int], library: Collection[str] = ()) -> str | None:
@@ -138,7 +143,7 @@ def make_plan(
     hook_names = {hook.name for hook in hooks if hook.place == "archive"}
     library = frozenset(entry.path for entry in selection.kept)
     for entry in selection.kept:
-        reason = disk_reason(entry.path, version, library)
+        reason = _UNPACKED if layout.name == "directory" else disk_reason(entry.path, version, library)
         if reason is None and entry.kind is not Kind.EXTENSION:
             if entry.path in hook_names:
                 continue  # from an earlier run: ours is the one that counts
@@ -164,6 +169,7 @@ def make_plan(
         files=tuple(sorted(files, key=lambda file: file.path)),
         left_out=selection.left_out,
         notes=tuple(_notes(no_deflate, options, selection)),
+        boot=tuple(_boot_member(hook, layout) for hook in hooks if hook.place == "boot"),
     )
 
 
@@ -207,6 +213,20 @@ def _hook_member(hook: HookFile, layout: Layout) -> PlannedMember:
         component="hooks",
         module=hook.name.removesuffix(".py"),
         filename=f"{layout.library}/{hook.name}",
+        data=hook.data,
+    )
+
+
+def _boot_member(hook: HookFile, layout: Layout) -> PlannedMember:
+    shim = hook.name == "boot_shim.py"
+    return PlannedMember(
+        name=hook.name,
+        component="hooks",
+        module="encodings" if shim else hook.name.removesuffix(".py"),
+        # tracebacks are trimmed by this name, for our importer as for CPython's own (Python/import.c)
+        filename=f"{layout.library}/encodings/__init__.py"
+        if shim
+        else "<frozen importlib._bootstrap_external>",
         data=hook.data,
     )
 

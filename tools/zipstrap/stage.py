@@ -7,24 +7,29 @@ import dataclasses
 import hashlib
 import io
 import os
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from .archive import MemberRecord, write_archive
+from .archive import Member, MemberRecord, write_archive
+from .boot_record import Directory, boot_members
 from .contents import Contents, SourceReader, bytecode_path
 from .destination import writing
 from .errors import FileError, cure_of
 from .linkage import Linkage, plan_run_paths, read_elf, set_run_path
 from .manifest import FileRecord
 from .plan import FileKind, Plan, PlannedFile
+from .source_hash import source_hashes
 
 __all__ = ["Staged", "Written", "digest_of", "stage", "write_archive_file"]
 
 _ELF_KINDS = (FileKind.EXECUTABLE, FileKind.SHARED_LIBRARY, FileKind.EXTENSION)
 _CHUNK = 1 << 18
+#: of a zip file's end record, in bytes
+_END_SIZE = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,12 @@ class _Hashing(io.RawIOBase):
 
 
 def write_archive_file(
-    path: Path, contents: Contents, *, mtime: int
+    path: Path, contents: Iterable[Member], *, mtime: int
 ) -> tuple[tuple[MemberRecord, ...], int, str]:
     """Write the archive and return its members, its size in bytes and its SHA-256."""
     with writing(path), path.open("wb", buffering=_CHUNK) as file:
         stream = _Hashing(file)
-        members = write_archive(cast("BinaryIO", stream), contents.members, mtime=mtime)
+        members = write_archive(cast("BinaryIO", stream), contents, mtime=mtime)
     return members, stream.size, stream.digest.hexdigest()
 
 
@@ -86,10 +91,20 @@ def stage(
     for parent in sorted(_folders(plan, contents)):
         with writing(folder / parent):
             _make_folder(folder / parent)
-    members, size, sha256 = write_archive_file(folder / plan.layout.archive, contents, mtime=mtime)
-    (folder / plan.layout.archive).chmod(0o644)
+    layout = plan.layout
+    members: tuple[MemberRecord, ...] = ()
+    size, sha256 = 0, ""
+    if contents.members:
+        library = folder / layout.library_archive
+        members, size, sha256 = write_archive_file(library, contents.members, mtime=mtime)
+        library.chmod(0o644)
     buffer = bytearray(_CHUNK)
-    records = [_place(file, reader, folder, buffer) for file in plan.files]
+    records = []
+    if plan.boot:
+        directory = _directory(plan, library)
+        boot = boot_members(plan, contents.boot, contents.modules, members, directory)
+        records.append(_write_boot_archive(folder, layout.archive, boot, mtime=mtime))
+    records += [_place(file, reader, folder, buffer) for file in plan.files]
     records += (
         _place(file, reader, folder, buffer)
         for file in _bytecode_files(plan.files, contents.bytecode, plan.facts.cache_tag)
@@ -97,8 +112,30 @@ def stage(
     _own_run_paths(plan, linkage, folder)
     files = tuple(_hashed(record, folder) for record in records)
     hashes = {record.path: record.sha256 for record in files if record.sha256 is not None}
-    hashes[plan.layout.archive] = sha256
+    if members:
+        hashes[layout.library_archive] = sha256
     return Staged(members, size, sha256, files, _written(hashes, folder))
+
+
+def _write_boot_archive(folder: Path, place: str, members: Sequence[Member], *, mtime: int) -> FileRecord:
+    path = folder / place
+    _, size, sha256 = write_archive_file(path, members, mtime=mtime)
+    path.chmod(0o644)
+    reason = "the interpreter finds it by its own search, and it starts the importer of the library's archive"
+    return FileRecord(place, FileKind.ARCHIVE.value, reason, "hooks", 0o644, size, sha256)
+
+
+def _directory(plan: Plan, path: Path) -> Directory:
+    """Return the central directory of the archive that we have just written."""
+    with writing(path), path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        stream.seek(size - _END_SIZE)
+        length, offset = struct.unpack("<II", stream.read(_END_SIZE)[12:20])
+        stream.seek(offset)
+        data = stream.read(length)
+    facts = plan.facts
+    (digest,) = source_hashes(Path(facts.executable), facts.feature_version, facts.magic, [data])
+    return Directory(offset, length, size, digest)
 
 
 def _written(hashes: Mapping[str, str], folder: Path) -> dict[str, Written]:
@@ -108,7 +145,7 @@ def _written(hashes: Mapping[str, str], folder: Path) -> dict[str, Written]:
 
 
 def _folders(plan: Plan, contents: Contents) -> set[str]:
-    paths = [plan.layout.archive, *(file.path for file in plan.files)]
+    paths = [plan.layout.archive, plan.layout.library_archive, *(file.path for file in plan.files)]
     paths += (bytecode_path(path, plan.facts.cache_tag) for path in contents.bytecode)
     found = {file.path for file in plan.files if file.kind is FileKind.FOLDER}
     for path in paths:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import pkgutil
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, TypeVar
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "extension_halves",
     "matches",
     "needed_modules",
+    "preloaded_modules",
     "profiles",
     "record_of",
     "split_rules",
@@ -143,6 +144,17 @@ def needed_modules() -> tuple[str, ...]:
 
 
 @functools.cache
+def preloaded_modules(version: tuple[int, int]) -> tuple[str, ...]:
+    """Return the modules that an empty start of *version* reads from the archive, in their order."""
+    return tuple(
+        name
+        for rule in _load("boot")["preloaded"]
+        if _feature(rule.get("since", "3.0")) <= version <= _feature(rule.get("until", "3.99"))
+        for name in rule["modules"]
+    )
+
+
+@functools.cache
 def checks() -> Mapping[str, CheckData]:
     """Return the checks by code, in order."""
     return {
@@ -199,7 +211,9 @@ def _of_type(name: str, value: Any, annotation: str) -> Any:
 
 
 def _load(name: str) -> Any:
-    return json.loads(resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8"))
+    data = pkgutil.get_data(__name__, f"{name}.json")
+    assert data is not None, "a loader without get_data"
+    return json.loads(data)
 
 
 def _feature(text: str) -> tuple[int, int]:

@@ -84,12 +84,16 @@ MODES = (
 
 @dataclass(frozen=True, slots=True)
 class TreePaths:
-    """The places of a staged tree: its root, ``pythonXY.zip``, ``lib/pythonX.Y`` and its ``lib-dynload``."""
+    """The places of a staged tree: its root, ``pythonXY.zip``, ``lib/pythonX.Y`` and its ``lib-dynload``.
+
+    *library_archive* is the archive that holds the library's modules, where it is another one.
+    """
 
     root: Path
     archive: Path
     library: Path
     dynload: Path
+    library_archive: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +220,8 @@ def origin_of(
     if path is None:
         return Origin.FOREIGN
     real = resolve(path)
-    if _within(real, resolve(str(tree.archive))):
+    archives = (tree.archive, tree.library_archive or tree.archive)
+    if any(_within(real, resolve(str(archive))) for archive in archives):
         return Origin.ARCHIVE
     if kind is LogLoader.EXTENSION and _within(real, resolve(str(tree.dynload))):
         return Origin.DYNLOAD
@@ -277,7 +282,9 @@ def _sight(module: Mapping[str, Any], tree: TreePaths, resolve: _Resolve) -> Sig
         # a loader that reads an archive is believed about the archive rather than about the member's name
         archive = module["archive"]
         if archive and path and not _within(path, archive):
-            path = archive
+            library = str(tree.library)
+            # our importer names modules as if they were unpacked
+            path = f"{archive}{path[len(library) :]}" if _within(path, library) else archive
     name, own = module["name"], module["spec_name"]
     return Sighting(name, origin_of(kind, path, tree, resolve=resolve), path, own if own != name else None)
 
@@ -286,9 +293,21 @@ def read_log(text: str, tree: TreePaths, *, resolve: _Resolve = os.path.realpath
     """Turn the text of a ``-v`` log into sightings in boot order. Pure but for *resolve*; never raises."""
     resolve = functools.cache(resolve)
     return tuple(
-        Sighting(entry.module, origin_of(entry.loader, entry.path, tree, resolve=resolve), entry.path)
+        Sighting(
+            entry.module,
+            origin_of(entry.loader, entry.path, tree, resolve=resolve),
+            _handed_over(entry.module, entry.path, tree),
+        )
         for entry in parse_verbose_log(text).entries
     )
+
+
+def _handed_over(module: str, path: str | None, tree: TreePaths) -> str | None:
+    """Return *path*; for the shim of ``encodings``, as 3.8 and 3.9 log it, the package that it becomes."""
+    shim = module == "encodings" and path is not None and _within(path, str(tree.archive))
+    if shim and tree.library_archive not in (None, tree.archive):
+        return f"{tree.library_archive}/encodings"
+    return path
 
 
 def agreed(boot: Boot) -> tuple[BootModule, ...]:
@@ -371,27 +390,36 @@ _ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b|^F
 
 
 def _run(command: Sequence[str], *, environ: Mapping[str, str] | None, folder: Path, timeout: float) -> _Run:
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=clean_environment(environ),
-            cwd=folder,
-            process_group=0 if os.name == "posix" else None,
-        )
-    except OSError as error:
-        return _Run(None, "", f"it cannot be run: {error.strerror or error}")
-    with process:
+    # a file, not a pipe: it writes the log piece by piece, and each would wake the reader
+    with tempfile.TemporaryFile(buffering=0) as printed:
         try:
-            output = process.communicate(timeout=timeout)[1]
-        except subprocess.TimeoutExpired:
-            _end(process)
-            return _Run(None, os.fsdecode(process.communicate()[1]), f"no end after {timeout:g} s")
-        except BaseException:
-            _end(process)
-            raise
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=printed,
+                env=clean_environment(environ),
+                cwd=folder,
+                process_group=0 if os.name == "posix" else None,
+            )
+        except OSError as error:
+            return _Run(None, "", f"it cannot be run: {error.strerror or error}")
+        late = False
+        with process:
+            try:
+                # nothing is expected on stdout but its end
+                process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                late = True
+                _end(process)
+                process.communicate()
+            except BaseException:
+                _end(process)
+                raise
+        printed.seek(0)
+        output = printed.read()
+    if late:
+        return _Run(None, os.fsdecode(output), f"no end after {timeout:g} s")
     status = process.returncode
     failure = f"{_say_status(status)}: {_last_words(output)}" if status else ""
     return _Run(status, os.fsdecode(output), failure)

@@ -44,6 +44,9 @@ _IMPORTERS = frozenset(
     }
 )  # fmt: skip
 
+#: the hook of our own importer, in the layouts that have one
+_OWN_IMPORTER = "zipstrap_importer.path_hook"
+
 #: what an import in a script would find beside it
 _IMPORTABLE = (".py", ".pyc", ".so")
 
@@ -168,9 +171,14 @@ def _check(code: str) -> Callable[[_Judge], _Judge]:
 
 @_check("ZS101")
 def _archive_missing(evidence: Evidence) -> Iterator[Finding]:
-    path = evidence.layout.archive
-    if evidence.archive is None and evidence.archive_problem is None:
-        yield Finding(f"there is no archive at {path}", (path,))
+    layout = evidence.layout
+    for path in dict.fromkeys((layout.archive, layout.library_archive)):
+        if path == layout.library_archive:
+            missing = evidence.archive is None and evidence.archive_problem is None
+        else:
+            missing = path not in evidence.files
+        if missing:
+            yield Finding(f"there is no archive at {path}", (path,))
 
 
 @_check("ZS102")
@@ -240,7 +248,7 @@ def _changeable(seen: Iterable[Writable]) -> Iterator[Finding]:
 def _archive_malformed(evidence: Evidence) -> Iterator[Finding]:
     _need_archive_file(evidence)
     if evidence.archive_problem is not None:
-        yield Finding(evidence.archive_problem, (evidence.layout.archive,))
+        yield Finding(evidence.archive_problem, (evidence.layout.library_archive,))
 
 
 @_check("ZS202")
@@ -288,7 +296,7 @@ def _orphan(evidence: Evidence) -> Iterator[Finding]:
     if not _has_sources(evidence) and not any(entry.has_source for entry in evidence.bytecode):
         raise _NotRun("this was built without sources")
     for entry in evidence.bytecode:
-        in_archive = entry.place.startswith(f"{evidence.layout.archive}/")
+        in_archive = entry.place.startswith(f"{evidence.layout.library_archive}/")
         if entry.has_source or (in_archive and not _has_sources(evidence)):
             continue
         if not in_archive and recorded is not None and entry.place not in recorded:
@@ -315,7 +323,7 @@ def _encodings_missing(evidence: Evidence) -> Iterator[Finding]:
     names = _need_archive(evidence)
     for stem in _NEEDED_ENCODINGS:
         if f"{stem}.pyc" not in names and f"{stem}.py" not in names:
-            yield Finding(f"the archive has no {stem}.pyc", (evidence.layout.archive,))
+            yield Finding(f"the archive has no {stem}.pyc", (evidence.layout.library_archive,))
 
 
 @_check("ZS207")
@@ -331,7 +339,7 @@ def _zlib_unreachable(evidence: Evidence) -> Iterator[Finding]:
     if not found and evidence.target.zlib != "builtin":
         yield Finding(
             f"there is no zlib in {folder}",
-            (*_recorded(evidence, f"{folder}/zlib."), evidence.layout.archive),
+            (*_recorded(evidence, f"{folder}/zlib."), evidence.layout.library_archive),
         )
     elif errors:
         yield Finding(f"zlib cannot be imported: {errors[0]}", tuple(found))
@@ -371,12 +379,12 @@ def _changed(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(f"{path} is not what was built", (path,))
         elif seen.kind != "link" and _is_other_mode(seen.mode, record.mode):
             yield Finding(f"{path} has the mode {seen.mode:o}, not {record.mode:o}", modes=(path,))
-    archive = evidence.archive
+    archive, place = evidence.archive, evidence.layout.library_archive
     if archive is not None and archive.sha256 != manifest.archive_sha256:
-        yield Finding(f"{evidence.layout.archive} is not what was built", (evidence.layout.archive,))
-    if evidence.layout.archive in evidence.files and evidence.files[evidence.layout.archive].kind != "file":
-        yield Finding(f"{evidence.layout.archive} is no plain file", (evidence.layout.archive,))
-    known = {*expected, evidence.layout.archive, MANIFEST_NAME}
+        yield Finding(f"{place} is not what was built", (place,))
+    if place in evidence.files and evidence.files[place].kind != "file":
+        yield Finding(f"{place} is no plain file", (place,))
+    known = {*expected, place, MANIFEST_NAME}
     known |= set(evidence.layout.site_folders)
     known |= {parent for path in known for parent in _parents(path)}
     known |= _added_bytecode(evidence)
@@ -562,7 +570,7 @@ def _shadowed(evidence: Evidence) -> Iterator[Finding]:
                     f"{module.module} came from {module.path}, not from the archive ({boot.mode.name})",
                     (
                         *paths,
-                        evidence.layout.archive,
+                        evidence.layout.library_archive,
                         *(f"{parent}/__pycache__/" for path in paths for parent in _parents(path)),
                     ),
                 )
@@ -634,6 +642,7 @@ def _kernel_saw_elsewhere(evidence: Evidence) -> Iterator[Finding]:
 
 @_check("ZS310")
 def _foreign_importer(evidence: Evidence) -> Iterator[Finding]:
+    known = _IMPORTERS | ({_OWN_IMPORTER} if evidence.layout.name == "fast" else set())
     seen: dict[str, list[str]] = {}
     for boot in _need_boots(evidence):
         if boot.facts is None:
@@ -643,7 +652,7 @@ def _foreign_importer(evidence: Evidence) -> Iterator[Finding]:
             ("sys.path_hooks", boot.facts.path_hooks),
         ):
             for name in dict.fromkeys(names):
-                if name not in _IMPORTERS:
+                if name not in known:
                     seen.setdefault(f"{name} is on {place}", []).append(boot.mode.name)
     for text, modes in seen.items():
         yield Finding(f"{text}, in the modes {', '.join(modes)}")
@@ -786,7 +795,7 @@ def _has_sources(evidence: Evidence) -> bool:
 
 
 def _about(place: str, evidence: Evidence) -> tuple[str, ...]:
-    archive = evidence.layout.archive
+    archive = evidence.layout.library_archive
     return (archive,) if place.startswith(f"{archive}/") else (place,)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _imp
 import functools
 import os
 import stat
@@ -19,8 +18,8 @@ from zipstrap.hooks import ForeignHook, judge_hooks, list_hooks
 from zipstrap.layout import Layout, archive_search
 from zipstrap.linkage import ElfFile, Linkage, read_elf, resolve_linkage
 from zipstrap.manifest import Manifest, Target
+from zipstrap.source_hash import hashes_as_here, hashes_of_blob, source_hashes
 from zipstrap.stage import Written, digest_of
-from zipstrap.worker import run_worker
 
 from .boots import Boot, BootModule, Mode, TreePaths, agreed, gather_boots
 
@@ -132,7 +131,13 @@ class Evidence:
 
 def tree_paths(root: Path, layout: Layout) -> TreePaths:
     """Return the places of the tree *root*."""
-    return TreePaths(root, root / layout.archive, root / layout.library, root / layout.dynload)
+    return TreePaths(
+        root,
+        root / layout.archive,
+        root / layout.library,
+        root / layout.dynload,
+        root / layout.library_archive,
+    )
 
 
 def gather_evidence(
@@ -267,7 +272,7 @@ def _entries(root: Path, layout: Layout, manifest: Manifest | None) -> Iterator[
         return
     # the prefix may be /usr: only the interpreter's own files, not what else lies beside them
     folder = layout.executable.rpartition("/")[0]
-    own = {layout.executable, *layout.executable_links, layout.archive, "pyvenv.cfg"}
+    own = {layout.executable, *layout.executable_links, layout.archive, layout.library_archive, "pyvenv.cfg"}
     for place in dict.fromkeys(("", folder, layout.archive.rpartition("/")[0], layout.shared_libraries)):
         prefix = f"{place}/" if place else ""
         for entry in _listed(root / place):
@@ -461,12 +466,12 @@ def _archive(
     target: Target,
     missing: dict[str, str],
 ) -> tuple[SeenArchive | None, str | None, tuple[SeenBytecode, ...], tuple[str, ...]]:
-    path = root / layout.archive
+    path = root / layout.library_archive
     if not path.is_file():
         return None, None, (), ()
     landmarks = {landmark.path for landmark in layout.landmarks}
     recorded = {} if manifest is None else {record.path: record for record in manifest.files}
-    inside = f"{layout.archive}/"
+    inside = f"{layout.library_archive}/"
     heads: list[tuple[str, str, bytes]] = []
     with tempfile.TemporaryDirectory(prefix="zipstrap-") as folder:
         sources = _Sources(Path(folder, "sources"), target)
@@ -490,7 +495,7 @@ def _archive(
                 if source not in sources and (root / source).is_file():
                     sources.add(source, (root / source).read_bytes())
         status = path.stat()
-        size, sha256 = status.st_size, hashes.of(layout.archive, path, status)
+        size, sha256 = status.st_size, hashes.of(layout.library_archive, path, status)
         source_hashes = sources.hashes or sources.hashed_by(executable, missing)
     entries = tuple(
         SeenBytecode(
@@ -535,8 +540,8 @@ class _Sources:
     def __init__(self, path: Path, target: Target) -> None:
         self._path = path
         self._sizes: dict[str, int] = {}
-        self._key = int.from_bytes(bytes.fromhex(target.magic), "little")
-        self._as_here = target.feature_version >= (3, 11)
+        self._target = target
+        self._as_here = hashes_as_here(target.feature_version)
         self.hashes: dict[str, str] = {}
 
     def __enter__(self) -> None:
@@ -551,16 +556,16 @@ class _Sources:
     def add(self, name: str, data: bytes) -> None:
         self._sizes[name] = len(data)
         if self._as_here:
-            self.hashes[name] = _imp.source_hash(self._key, data).hex()
+            (digest,) = source_hashes(Path(), self._target.feature_version, self._target.magic, [data])
+            self.hashes[name] = digest.hex()
         else:
             self._stream.write(data)
 
     def hashed_by(self, executable: Path, missing: dict[str, str]) -> dict[str, str]:
         """Return source → hash in hexadecimal; nothing, and why in *missing*, if the interpreter fails."""
-        job = {"blob": str(self._path), "sizes": list(self._sizes.values())}
         try:
-            answer = run_worker(executable, "source_hasher", job)
-            return dict(zip(self._sizes, answer["hashes"], strict=True))
+            hashes = hashes_of_blob(executable, self._path, self._sizes.values())
+            return {name: digest.hex() for name, digest in zip(self._sizes, hashes, strict=True)}
         except InterpreterError as error:
             missing["source_hashes"] = f"the sources could not be hashed: {error.problem.text}"
         except (LookupError, TypeError, ValueError):
