@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -76,6 +77,18 @@ def bytecode(session: nox.Session) -> None:
     _install(session, "test")
     session.env["ZIPSTRAP_TEST_WHOLE_LIBRARY"] = "1"
     _pytest(session, session.posargs, "tests/target/test_compile.py")
+
+
+@nox.session(default=False)
+def ecosystem(session: nox.Session) -> None:
+    """Use well-known packages from both kinds of tree; compare what they print; arguments as of run.py."""
+    _install(session)
+    arguments = list(session.posargs)
+    if all(argument.startswith("-") for argument in arguments[:1]):
+        given = os.environ.get("ZIPSTRAP_TEST_PYTHONS", "").split(os.pathsep)
+        newer = [path for path in given if re.fullmatch(r"python3\.1[45]", Path(path).name)]
+        arguments = ["3.9", "3.11", "3.13", *newer, *arguments]
+    session.run("python", "tests/ecosystem/run.py", *arguments)
 
 
 @nox.session

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from zipstrap import cli
+from zipstrap.audit import audit_entries
 from zipstrap.data import checks, components, extension_halves, profiles, split_rules
 
 ROOT = Path(__file__).parent.parent
@@ -92,14 +93,29 @@ def _half_list() -> Iterator[str]:
         yield f"| `{extension}` | {', '.join(map(code, patterns))} |"
 
 
+def _versions(since: tuple[int, int], until: tuple[int, int]) -> str:
+    first = "" if since <= (3, 8) else f"from {since[0]}.{since[1]}"
+    last = "" if until >= (3, 15) else f"up to {until[0]}.{until[1]}"
+    return " ".join(filter(None, (first, last))) or "all"
+
+
 def _rule_list() -> Iterator[str]:
-    yield "| files, below the library's folder | versions | why |"
-    yield "|---|---|---|"
+    yield "| files, below the library's folder | versions | layouts | why |"
+    yield "|---|---|---|---|"
     for rule in split_rules():
-        since = "" if rule.since <= (3, 8) else f"from {rule.since[0]}.{rule.since[1]}"
-        until = "" if rule.until >= (3, 15) else f"up to {rule.until[0]}.{rule.until[1]}"
-        versions = " ".join(filter(None, (since, until))) or "all"
-        yield f"| {', '.join(map(code, rule.paths))} | {versions} | {rule.reason} |"
+        layouts = ", ".join(layout for layout in rule.layouts if layout != "library") or "all"
+        files = ", ".join(map(code, rule.paths))
+        yield f"| {files} | {_versions(rule.since, rule.until)} | {layouts} | {rule.reason} |"
+
+
+def _audit_list() -> Iterator[str]:
+    yield "| entry | versions | verdict | what it is | why |"
+    yield "|---|---|---|---|---|"
+    for entry in audit_entries():
+        about, why = (text.replace("|", r"\|") for text in (entry.about, entry.why))
+        remedy = f" What to do: {entry.remedy}." if entry.remedy else ""
+        versions = _versions(entry.since, entry.until)
+        yield f"| {code(entry.name)} | {versions} | {entry.verdict.value} | {about} | {why}.{remedy} |"
 
 
 def _option_list(verb: str) -> Iterator[str]:
@@ -145,6 +161,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "halves": _half_list,
     "on disk": _rule_list,
     "layers": _layer_list,
+    "audit": _audit_list,
 }
 
 

@@ -1,24 +1,34 @@
 """Stand in for ``encodings``, the first module that every start reads from the archive it finds.
 
-It installs the importer of the library's archive from the record beside it, then becomes the real package.
+It installs the importer of the library's archive from the record at its end, then becomes the real package.
 """
 
 
 def _become_real(names):
     from marshal import loads
     from posix import O_CLOEXEC, O_RDONLY, close, open, pread
-    from zipimport import _zip_directory_cache
 
+    place = b"zipstrap: the build puts this here."
     archive = __loader__.archive
-    # zipimport has read the directory; our writer leaves nothing between a member's name and its data
-    size, offset = _zip_directory_cache[archive]["zipstrap.boot"][2:5:2]
-    file = open(archive, O_RDONLY | O_CLOEXEC)
+    library = archive[:-4] + "-library.zip"
+    size, later, offset = [int.from_bytes(place[at : at + 4], "little") for at in (16, 20, 24)]
     try:
-        record = loads(pread(file, size, offset + 30 + len("zipstrap.boot")))
-    finally:
+        file = open(library, O_RDONLY | O_CLOEXEC)
+        data = pread(file, 24 + size, offset)
         close(file)
-    space = {"__name__": "zipstrap_importer", "__builtins__": __builtins__}
-    space.update(ARCHIVE=archive, RECORD=record)
+        problem = "is not the archive that this tree was built with"
+    except OSError as error:
+        data = b""
+        problem = "cannot be opened (%s)" % error.strerror
+    if data[:24] != place[:24] or len(data) != 24 + size:
+        from posix import _exit, write
+
+        line = "zipstrap: %s %s; build the tree anew\n" % (library, problem)
+        write(2, line.encode("utf-8", "surrogateescape"))
+        _exit(121)
+    record = loads(memoryview(data)[24:])
+    space = {"__name__": "importlib._zipstrap", "__builtins__": __builtins__}
+    space.update(ARCHIVE=archive, RECORD=record, PLACE=(place[:16], offset + 24 + size, later))
     exec(loads(record[0]), space)
     return space["install"](names)
 

@@ -7,119 +7,79 @@ import _frozen_importlib as bootstrap
 import _frozen_importlib_external as external
 import sys
 import zipimport
-from _imp import source_hash
-from posix import O_CLOEXEC, O_RDONLY, _exit, close, fstat, open, pread, stat, write
+from _imp import _fix_co_filename
+from posix import O_CLOEXEC, O_RDONLY, close, fstat, open, pread, stat
 
-REST = None
-STOPPED = 121  # the exit status of a start that cannot go on, as the guard's
+_, NAMES, RECORDS, FILES, FILE_RECORDS = LATER
+# A record has 16 bytes: where the data begins, its size in the archive, its size, and its kind.
+INDEX = dict(zip(NAMES.split("\n"), range(0, len(RECORDS), 16)))
 FILE_INDEX = dict(zip(FILES.split("\n"), range(0, len(FILE_RECORDS), 16)))
+IDENTITY = fstat(DESCRIPTOR)[1:3]
+number = int.from_bytes
+del LATER, NAMES, FILES
 
 
 class Rest:
     """What `rest()` returns."""
 
     @staticmethod
-    def open_library():
-        """Open the library's archive and see that it is the one that the index was made from.
-
-        Of the whole archive its directory is compared, which has a checksum of every member.
-        """
-        global descriptor, identity
-        with LOCK:
-            try:
-                file = open(LIBRARY_ARCHIVE, O_RDONLY | O_CLOEXEC)
-            except OSError as error:
-                refuse("cannot be opened (%s)" % error.strerror)
-            status = fstat(file)
-            if (
-                status.st_size != LIBRARY_SIZE
-                or source_hash(HASH_KEY, pread(file, DIRECTORY_SIZE, DIRECTORY_AT)) != DIRECTORY_HASH
-            ):
-                close(file)
-                refuse("is not the archive that this tree was built with")
-            descriptor, identity = file, status[1:3]
+    def index():
+        """Return where in RECORDS each module is."""
+        return INDEX
 
     @staticmethod
-    def compiled(name, path):
-        """Compile the source of a module, for a start with -O or -OO."""
-        at = FILE_INDEX.get(file_name(name))
-        if at is None:
-            raise ImportError("zipstrap: %s has no source of %s" % (LIBRARY_ARCHIVE, name), name=name)
-        return compile(content(FILE_RECORDS, at), path, "exec", dont_inherit=True)
+    def find_beside(importer, fullname):
+        """Return the spec of a module that lies on disk, of a package in the archive (its tests, up to 3.11)."""
+        folder = FOLDER + importer.prefix[:-1]
+        return file_hook(folder).find_spec(fullname) if is_directory(folder) else None
+
+    @staticmethod
+    def code_of(name, path):
+        """Return the code of a module, as if compiled from *path*."""
+        at = INDEX[name]
+        if COMPILES or RECORDS[at + 12] & UNCOMPILED:
+            return compile(source_of(name), path, "exec", dont_inherit=True)
+        code = loads(memoryview(content(RECORDS, at))[16:])
+        _fix_co_filename(code, path)
+        return code
+
+    @staticmethod
+    def rare_spec(fullname, path, kind):
+        """Return the spec of a portion of a namespace package, or of an extension module."""
+        if kind & NAMESPACE:
+            spec = ModuleSpec(fullname, None, is_package=True)
+            spec.submodule_search_locations.append(path)
+            return spec
+        path = TREE + DYNLOAD_PLACE + "/" + fullname + EXTENSION_SUFFIX
+        spec = ModuleSpec(fullname, external.ExtensionFileLoader(fullname, path), origin=path)
+        spec._set_fileattr = True
+        return spec
 
     @staticmethod
     def get_code(importer, fullname):
         """Return the code object of a module; ImportError if there is no such module."""
         name = known(importer, fullname)
-        return code_of(name, FOLDER + file_name(name))
+        return Rest.code_of(name, FOLDER + file_name(name))
 
     @staticmethod
     def get_source(importer, fullname):
-        """Return the text of a module's source; None if it was packed without."""
-        at = FILE_INDEX.get(file_name(known(importer, fullname)))
-        return None if at is None else external.decode_source(content(FILE_RECORDS, at))
+        """Return the text of a module's source."""
+        return external.decode_source(source_of(known(importer, fullname)))
 
     @staticmethod
     def get_data(importer, pathname):
-        """Return the bytes of a file, by its path as if unpacked, or in the archive, or from its root."""
-        key = inner_path(pathname)
-        data = None if key is None else stored(key)
-        if data is not None:
-            return data
-        if pathname[:1] != "/":
-            raise OSError(0, "", pathname)
-        from io import FileIO
-
-        with FileIO(pathname) as file:
-            return file.read()
-
-    @staticmethod
-    def get_filename(importer, fullname):
-        """Return what __file__ is of a module."""
-        return FOLDER + file_name(known(importer, fullname))
-
-    @staticmethod
-    def is_package(importer, fullname):
-        """Tell whether a module is a package; ImportError if there is no such module."""
-        return bool(RECORDS[read_index()[known(importer, fullname)] + 12] & PACKAGE)
+        """Return the bytes of a file by its path as if unpacked, or in the archive."""
+        data = stored(pathname)
+        return external.SourceFileLoader.get_data(importer, pathname) if data is None else data
 
     @staticmethod
     def get_resource_reader(importer, fullname):
-        """Return a reader of a package's files, or None for what is no package."""
-        try:
-            if not Rest.is_package(importer, fullname):
-                return None
-        except ImportError:
+        """Return a reader of a package's files in the archive, or None for what is no package."""
+        if not importer.is_package(fullname):
             return None
         if not MENDS:
             return zipimport.zipimporter.get_resource_reader(importer, fullname)
-        folder = importer.prefix + fullname.rpartition(".")[2] + "/"
-
-        class LibraryResources:
-            def open_resource(self, resource):
-                from io import BytesIO
-
-                data = stored(folder + resource)
-                if data is None:
-                    raise FileNotFoundError(2, "No such file", folder + resource)
-                return BytesIO(data)
-
-            def resource_path(self, resource):
-                raise FileNotFoundError(resource)  # importlib.resources makes a copy then
-
-            def is_resource(self, name):
-                return folder + name in FILE_INDEX
-
-            def contents(self):
-                inside = [name[len(folder) :] for name in FILE_INDEX if name.startswith(folder)]
-                return list(dict.fromkeys(name.partition("/")[0] for name in inside))
-
-        return LibraryResources()
-
-    @staticmethod
-    def load_module(importer, fullname):
-        """Load a module in the old way, where zipimporter still has it."""
-        return bootstrap._load_module_shim(importer, fullname)
+        return Resources(FOLDER + importer.prefix + fullname.rpartition(".")[2] + "/")
 
     @staticmethod
     def zip_directory():
@@ -132,16 +92,30 @@ class Rest:
     @staticmethod
     def is_folder(inner):
         """Tell whether *inner*, below the library's folder, is a folder of the archive with modules."""
-        at = read_index().get(inner.replace("/", "."))
+        at = INDEX.get(inner.replace("/", "."))
         return at is not None and bool(RECORDS[at + 12] & (PACKAGE | NAMESPACE))
 
     @staticmethod
     def is_archive(path):
-        """Tell whether *path* is another name of the archive that the interpreter found."""
+        """Tell whether *path* is another name of the archive that the interpreter found.
+
+        Up to 3.10 the first may be relative or have dots in it; `site` replaces it by a clean one, and what
+        is imported from then on has clean names.
+        """
+        global ARCHIVE, TREE, FOLDER, LIBRARY_ARCHIVE, FOLDERS
         try:
-            return stat(path)[1:3] == stat(ARCHIVE)[1:3]
+            if stat(path)[1:3] != stat(ARCHIVE)[1:3]:
+                return False
         except (OSError, ValueError):
             return False
+        if path.endswith(ARCHIVE_PLACE) and path[:1] == "/" and (ARCHIVE[:1] != "/" or "/.." in ARCHIVE):
+            ARCHIVE, TREE = path, path[: -len(ARCHIVE_PLACE)]
+            FOLDER, LIBRARY_ARCHIVE = TREE + LIBRARY_PLACE + "/", TREE + LIBRARY_ARCHIVE_PLACE
+            FOLDERS = (FOLDER[:-1], TREE + DYNLOAD_PLACE) + tuple([TREE + place for place in SITE_PLACES])
+            for importer in list(importer_cache.values()):
+                if isinstance(importer, LibraryImporter):
+                    importer.archive = LIBRARY_ARCHIVE
+        return True
 
     @staticmethod
     def guard():
@@ -151,50 +125,177 @@ class Rest:
         space["guard"](ROOT, GUARD, ARCHIVE)
 
     @staticmethod
-    def lines_of(linecache, filename, module_globals):
-        """Return the lines of a file of the archive, and keep them for linecache; nothing for other files."""
+    def adapt(name, module):
+        """Let a module of the library, just imported, see the archive's modules or sources."""
+        if name == "pkgutil":
+            module.iter_importer_modules.register(LibraryImporter, iter_modules)
+        elif name == "linecache":
+            module.updatecache = in_place_of(module.updatecache, source_lines(module, module.updatecache))
+        else:
+            module.open = in_place_of(module.open, source_opener(module, module.open))
+
+
+def content(records, at):
+    """Return the bytes of a member."""
+    data = read(number(records[at : at + 4], "little"), number(records[at + 4 : at + 8], "little"))
+    if records[at + 12] & DEFLATED:
+        from zlib import decompress
+
+        return decompress(data, -15, number(records[at + 8 : at + 12], "little"))
+    return data
+
+
+def read(offset, size):
+    """Return bytes of the library's archive, which stays open: whoever replaces it does not disturb us."""
+    try:
+        if fstat(DESCRIPTOR)[1:3] != IDENTITY:
+            raise OSError
+    except OSError:  # closed by a program that closes all it has not opened
+        reopen()
+    data = pread(DESCRIPTOR, size, offset)
+    if len(data) != size:
+        raise ImportError("zipstrap: %s was cut off" % LIBRARY_ARCHIVE)
+    return data
+
+
+def reopen():
+    """Open the library's archive again."""
+    global DESCRIPTOR, IDENTITY
+    with LOCK:
+        identity, offset, _ = PLACE
+        file = open(LIBRARY_ARCHIVE, O_RDONLY | O_CLOEXEC)
+        if pread(file, 16, offset) != identity:
+            close(file)
+            raise ImportError("zipstrap: %s is not the archive of this start any more" % LIBRARY_ARCHIVE)
+        DESCRIPTOR, IDENTITY = file, fstat(file)[1:3]
+
+
+def known(importer, fullname):
+    """Return under which name the index has a module; ZipImportError if it has not."""
+    name = importer.prefix.replace("/", ".") + fullname.rpartition(".")[2]
+    at = INDEX.get(name)
+    if at is None or RECORDS[at + 12] & (EXTENSION | NAMESPACE):
+        raise zipimport.ZipImportError("can't find module %r" % (fullname,), name=fullname)
+    return name
+
+
+def file_name(name):
+    """Return where the source of a module is, below the library's folder."""
+    is_package = RECORDS[INDEX[name] + 12] & PACKAGE
+    return name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
+
+
+def source_of(name):
+    """Return the bytes of a module's source, from the archive or the library's folder."""
+    data = stored(file_name(name))
+    return external.SourceFileLoader.get_data(ROOT, FOLDER + file_name(name)) if data is None else data
+
+
+def stored(path):
+    """Return the bytes of a file of the archive, by its path or from the archive's root; None for others."""
+    if not isinstance(path, str):
+        return None
+    for folder in (FOLDER, LIBRARY_ARCHIVE + "/"):
+        if path.startswith(folder):
+            path = path[len(folder) :]
+            break
+    at = FILE_INDEX.get(path)
+    return None if at is None else content(FILE_RECORDS, at)
+
+
+def iter_modules(importer, prefix=""):
+    """Yield name and kind of each module of a folder, as pkgutil does for one on disk."""
+    from pkgutil import iter_importer_modules
+
+    found = {}
+    if importer.prefix and is_directory(importer.path):
+        found.update(iter_importer_modules(file_hook(importer.path), prefix))
+    start = importer.prefix.replace("/", ".")
+    # with the sources on disk, the library's folder lists what is on top
+    for name, at in () if SOURCES == "disk" else INDEX.items():
+        last = name[len(start) :]
+        if name.startswith(start) and "." not in last and not RECORDS[at + 12] & (EXTENSION | NAMESPACE):
+            found[prefix + last] = bool(RECORDS[at + 12] & PACKAGE)
+    # by file names: a package comes before the module of a longer name
+    return iter(sorted(found.items(), key=lambda each: each[0] if each[1] else each[0] + ".py"))
+
+
+def in_place_of(original, function):
+    """Let *function* look like the *original* that it stands for."""
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(function, name, getattr(original, name))
+    return function
+
+
+def source_lines(linecache, updatecache):
+    """Return an `updatecache` that knows the sources in the archive."""
+
+    def update(filename, module_globals=None):
         name = filename
         if name.startswith("<frozen ") and sys.version_info >= (3, 14):
             name = (module_globals or {}).get("__file__") or ""
-        key = inner_path(name)
-        data = None if key is None or not key.endswith(".py") else stored(key)
+        data = stored(name) if name.startswith(FOLDER) and name.endswith(".py") else None
         if data is None:
-            return []
+            return updatecache(filename, module_globals)
         # not splitlines, which ends lines at form feeds too
         lines = external.decode_source(data).split("\n")
         lines = [line + "\n" for line in lines[:-1]] + ([lines[-1] + "\n"] if lines[-1] else [])
         linecache.cache[filename] = len(data), None, lines, name
         return lines
 
-    @staticmethod
-    def adapt(name, module):
-        """Let pkgutil and tokenize know the archive's modules and sources."""
-        if name == "pkgutil":
-            module.iter_importer_modules.register(LibraryImporter, iter_modules)
-            return
-        open_source = module.open
+    return update
 
-        def open(filename):
-            try:
-                return open_source(filename)
-            except OSError:
-                key = inner_path(filename)
-                data = None if key is None else stored(key)
-                if data is None:
-                    raise
-            from io import BytesIO, TextIOWrapper
 
-            buffer = BytesIO(data)
-            encoding, _ = module.detect_encoding(buffer.readline)
-            buffer.seek(0)
-            text = TextIOWrapper(buffer, encoding, line_buffering=True)
-            text.mode = "r"
-            return text
+def source_opener(tokenize, open_source):
+    """Return an `open` of tokenize that knows the sources in the archive."""
 
-        open.__doc__ = open_source.__doc__
-        open.__module__ = name
-        open.__qualname__ = "open"
-        module.open = open
+    def open(filename):
+        try:
+            return open_source(filename)
+        except OSError:
+            data = stored(filename)
+            if data is None:
+                raise
+        from io import BytesIO, TextIOWrapper
+
+        buffer = BytesIO(data)
+        encoding, _ = tokenize.detect_encoding(buffer.readline)
+        buffer.seek(0)
+        text = TextIOWrapper(buffer, encoding, line_buffering=True)
+        text.mode = "r"
+        return text
+
+    return open
+
+
+class Resources:
+    """The files of a package in the archive, in the way of 3.8 and 3.9."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def open_resource(self, resource):
+        """Return a binary file."""
+        from io import BytesIO
+
+        data = stored(self.folder + resource)
+        if data is None:
+            raise FileNotFoundError(2, "No such file or directory", self.folder + resource)
+        return BytesIO(data)
+
+    def resource_path(self, resource):
+        """Say that there is no path; importlib.resources makes a copy then."""
+        raise FileNotFoundError(resource)
+
+    def is_resource(self, name):
+        """Tell whether there is such a file."""
+        return stored(self.folder + name) is not None
+
+    def contents(self):
+        """Return the names of the files and folders."""
+        start = self.folder[len(FOLDER) :]
+        inside = [name[len(start) :].partition("/")[0] for name in FILE_INDEX if name.startswith(start)]
+        return list(dict.fromkeys(inside))
 
 
 class MendedImporter(zipimport.zipimporter):
@@ -222,64 +323,6 @@ class MendedImporter(zipimport.zipimporter):
 
 
 Rest.MendedImporter = MendedImporter
-
-
-def refuse(problem):
-    """End a start that has no library; a program that runs already gets an ImportError."""
-    line = "zipstrap: %s %s" % (LIBRARY_ARCHIVE, problem)
-    if descriptor is None:
-        write(2, (line + "; build the tree anew\n").encode("utf-8", "surrogateescape"))
-        _exit(STOPPED)
-    raise ImportError(line)
-
-
-def known(importer, fullname):
-    """Return under which name the index has a module; ZipImportError if it has not."""
-    name = importer.package + fullname.rpartition(".")[2]
-    at = read_index().get(name)
-    if at is None or RECORDS[at + 12] & (EXTENSION | NAMESPACE):
-        raise zipimport.ZipImportError("can't find module %r" % (fullname,), name=fullname)
-    return name
-
-
-def file_name(name):
-    """Return where the source of a module is, below the library's folder."""
-    is_package = RECORDS[read_index()[name] + 12] & PACKAGE
-    return name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
-
-
-def inner_path(path):
-    """Return *path* from the archive's root; None if it leads elsewhere."""
-    if not isinstance(path, str):
-        return None
-    for folder in (FOLDER, LIBRARY_ARCHIVE + "/"):
-        if path.startswith(folder):
-            return path[len(folder) :]
-    return None if path[:1] == "/" else path
-
-
-def stored(key):
-    """Return the bytes of a member, or None."""
-    at = FILE_INDEX.get(key)
-    if at is not None:
-        return content(FILE_RECORDS, at)
-    if not key.endswith(".pyc"):
-        return None
-    name = key[:-4].replace("/", ".")
-    is_package = name.endswith(".__init__")
-    at = read_index().get(name[:-9] if is_package else name)
-    if at is None or RECORDS[at + 12] & (EXTENSION | NAMESPACE | UNCOMPILED):
-        return None
-    return content(RECORDS, at) if bool(RECORDS[at + 12] & PACKAGE) == is_package else None
-
-
-def iter_modules(importer, prefix=""):
-    """Yield name and kind of each module of a folder, as pkgutil does for a folder on disk."""
-    start = importer.package
-    for name, at in sorted(read_index().items()):
-        last = name[len(start) :]
-        if name.startswith(start) and "." not in last and not RECORDS[at + 12] & (EXTENSION | NAMESPACE):
-            yield prefix + last, bool(RECORDS[at + 12] & PACKAGE)
 
 
 def rest():

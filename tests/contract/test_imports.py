@@ -19,6 +19,16 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("logs", ("zipstrap.verify.kernel_log", "zipstrap.verify.verbose_log")),
     ("workers", ("zipstrap.worker",)),
+    ("judging a suite", ("zipstrap.suite", "zipstrap.suite.cases")),
+    (
+        "parts of a suite's run",
+        (
+            "zipstrap.suite.report",
+            "zipstrap.suite.runner",
+            "zipstrap.suite.selection",
+            "zipstrap.suite.state",
+        ),
+    ),
     (
         "asked of a target",
         ("zipstrap.compile", "zipstrap.imports", "zipstrap.interpreter", "zipstrap.source_hash"),
@@ -33,7 +43,8 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("checks", ("zipstrap.verify.checks",)),
     ("what people read", ("zipstrap.verify.report",)),
     ("the proof", ("zipstrap.verify", "zipstrap.verify.run")),
-    ("verbs", ("zipstrap.build", "zipstrap.inspection")),
+    ("verbs", ("zipstrap.audit", "zipstrap.build", "zipstrap.inspection")),
+    ("verbs on verbs", ("zipstrap.audit_report", "zipstrap.suite.run")),
     ("command line", ("zipstrap.cli",)),
     ("entry", ("zipstrap.__main__",)),
 )

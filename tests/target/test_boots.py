@@ -71,7 +71,8 @@ class Staged:
     def moved(self, root: Path) -> Staged:
         """Return this tree as it is found under another *root*."""
         old = self.tree.root
-        at = {name: root / getattr(self.tree, name).relative_to(old) for name in TreePaths.__slots__}
+        places = {name: getattr(self.tree, name) for name in TreePaths.__slots__}
+        at = {name: place and root / place.relative_to(old) for name, place in places.items()}
         return replace(self, executable=root / self.executable.relative_to(old), tree=TreePaths(**at))
 
     def copy(self, root: Path) -> Staged:

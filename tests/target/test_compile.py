@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import subprocess
 from pathlib import Path
@@ -196,7 +197,7 @@ def test_hash_seed_loaded_modules_and_folder_change_nothing(
         index.append([source.filename, offset, len(source.data)])
         offset += len(source.data)
     fields = {"optimize": 0, "sources": str(tmp_path / "sources"), "results": str(results), "index": index}
-    job.write_text(json.dumps({"worker": "compile_worker", "schema": SCHEMA, **fields}))
+    job.write_bytes(marshal.dumps({"worker": "compile_worker", "schema": SCHEMA, **fields}, 2))
     with worker_script("compile_worker") as script:
         subprocess.run(
             [target.executable, "-S", "-B", "-W", "ignore", "-c", DISTURBED, script, job, answer],

@@ -22,7 +22,7 @@ from zipstrap.interpreter import Facts, probe
 from zipstrap.linkage import read_elf, resolve_linkage, set_run_path
 from zipstrap.manifest import MANIFEST_NAME, Manifest
 from zipstrap.plan import Options
-from zipstrap.verify import evidence, run
+from zipstrap.verify import run
 from zipstrap.verify.boots import MODES
 from zipstrap.verify.checks import CheckResult
 from zipstrap.verify.report import Verification, verification_to_text

@@ -128,9 +128,10 @@ def test_every_rule_is_of_use(rule: SplitRule) -> None:
     [
         ("venv/__init__.py", (3, 8), True),
         ("xmlrpc/server.py", (3, 8), False),
-        ("xmlrpc/server.py", (3, 9), True),
-        ("distutils/core.py", (3, 9), True),
-        ("distutils/core.py", (3, 10), False),
+        ("xmlrpc/server.py", (3, 10), False),
+        ("xmlrpc/server.py", (3, 11), True),
+        ("distutils/core.py", (3, 8), True),
+        ("distutils/core.py", (3, 9), False),
         ("_sysconfig_vars__linux.json", (3, 13), False),
         ("_sysconfig_vars__linux.json", (3, 14), True),
         ("json/__init__.py", (3, 13), False),

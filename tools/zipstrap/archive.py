@@ -13,13 +13,13 @@ import stat
 import struct
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from io import FileIO
 from itertools import pairwise
 from pathlib import Path
+from time import gmtime
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
@@ -232,8 +232,17 @@ def archive_time(environ: Mapping[str, str]) -> int:
     return _clamp(int(text))
 
 
-def write_archive(stream: BinaryIO, members: Iterable[Member], *, mtime: int) -> tuple[MemberRecord, ...]:
+def write_archive(
+    stream: BinaryIO,
+    members: Iterable[Member],
+    *,
+    mtime: int,
+    last: Callable[[Sequence[MemberRecord]], Member] | None = None,
+) -> tuple[MemberRecord, ...]:
     """Write *members* as an archive to *stream* and return what was written, in the archive's order.
+
+    *last* makes one more member of what was written before it, an index for example; it comes last, whatever
+    its name.
 
     The bytes depend only on the members, whatever their order, on *mtime* (seconds since 1970, UTC; moved
     into what a DOS date can say) and, for deflated members, on the zlib in use. *stream* is only written to,
@@ -246,7 +255,7 @@ def write_archive(stream: BinaryIO, members: Iterable[Member], *, mtime: int) ->
     records: list[MemberRecord] = []
     directory = bytearray()
     offset = 0
-    for name, member in ordered:
+    for name, member in _and_last(ordered, last, records):
         size = len(member.data)
         _refuse_zip64(size, f"the member {member.name!r} has {size} bytes")
         method, body = STORED, member.data
@@ -294,6 +303,16 @@ def write_archive(stream: BinaryIO, members: Iterable[Member], *, mtime: int) ->
     _write_all(stream, directory)
     _write_all(stream, _END.pack(_END_SIGNATURE, 0, 0, count, count, len(directory), offset, 0))
     return tuple(records)
+
+
+def _and_last(
+    ordered: Sequence[tuple[bytes, Member]],
+    last: Callable[[Sequence[MemberRecord]], Member] | None,
+    records: Sequence[MemberRecord],
+) -> Iterator[tuple[bytes, Member]]:
+    yield from ordered
+    if last is not None:
+        yield from _checked([last(records)])
 
 
 def _checked(members: Iterable[Member]) -> list[tuple[bytes, Member]]:
@@ -394,10 +413,8 @@ def _clamp(mtime: int) -> int:
 
 def _dos_time(mtime: int) -> tuple[int, int]:
     """Return the DOS time and date (APPNOTE 4.4.6) of *mtime*, rounded down to even seconds."""
-    moment = datetime.fromtimestamp(_clamp(mtime), UTC)
-    time = moment.hour << 11 | moment.minute << 5 | moment.second // 2
-    date = (moment.year - 1980) << 9 | moment.month << 5 | moment.day
-    return time, date
+    year, month, day, hour, minute, second, *_ = gmtime(_clamp(mtime))
+    return hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day
 
 
 def _from_dos_time(time: int, date: int) -> tuple[int, int, int, int, int, int]:

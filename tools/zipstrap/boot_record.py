@@ -1,12 +1,15 @@
-"""What the importer of the ``fast`` layout knows before it opens the library's archive: one marshalled tuple.
+"""What the importer of the ``fast`` layout starts from: two marshalled tuples in the library's archive.
 
-It is the member :data:`RECORD_MEMBER` of the archive that the interpreter finds: the importer's own bytecode,
-the bytecode of the modules that every start needs, and where each member of the library's archive is. The
-order of its parts is that in which ``site_hooks/zipstrap_importer.py`` unpacks them.
+They are the member :data:`RECORD_MEMBER`, its last. The first tuple is read at every start: the importer's
+own bytecode and that of the modules that every start needs. The second is read at the first other import:
+where each member is, and what few starts need of the importer. The order of their parts is that in which
+``site_hooks/zipstrap_importer.py`` unpacks them. The archive that the interpreter finds holds a shim, which
+knows where the record is.
 """
 
 from __future__ import annotations
 
+import hashlib
 import marshal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +17,11 @@ from typing import Any
 
 from .archive import Member, MemberRecord
 from .data import preloaded_modules
-from .errors import UnsupportedError
+from .errors import FileError
 from .plan import FileKind, Plan
 
-__all__ = ["RECORD_MEMBER", "Directory", "boot_members"]
+__all__ = ["RECORD_MEMBER", "record_member", "shim_member"]
 
-#: the name is part of the importer's source too
 RECORD_MEMBER = "zipstrap.boot"
 
 #: of a .pyc (PEP 552), in bytes
@@ -30,18 +32,9 @@ _PACKAGE, _DEFLATED, _EXTENSION, _NAMESPACE, _UNCOMPILED = 1, 2, 4, 8, 16
 #: marshal's version 2 knows no references and no interning, so equal values give equal bytes
 _MARSHAL = 2
 
-
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """The central directory of the library's archive: by it a start knows that the archive is its own.
-
-    *offset*, *size* and *archive_size* are in bytes; *digest* is ``_imp.source_hash`` of the target.
-    """
-
-    offset: int
-    size: int
-    archive_size: int
-    digest: bytes
+#: the constant of the shim that is baked: identity of the archive, offset and two sizes in it
+_PLACE = b"zipstrap: the build puts this here."
+_IDENTITY_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +53,15 @@ class _Place:
         )
 
 
-def boot_members(
-    plan: Plan,
-    bytecode: Mapping[str, bytes],
-    pycs: Mapping[str, bytes],
-    records: Sequence[MemberRecord],
-    directory: Directory,
-) -> tuple[Member, ...]:
-    """Return the members of the archive that the interpreter finds. Pure.
+def record_member(
+    plan: Plan, bytecode: Mapping[str, bytes], pycs: Mapping[str, bytes], records: Sequence[MemberRecord]
+) -> Member:
+    """Return the last member of the library's archive. Pure.
 
-    *bytecode* has the .pyc of the shim and of the importer's two parts, by the names of their sources; *pycs*
-    has those of the library's members; *records* say where these are in the library's archive. Raises
-    :class:`UnsupportedError` for an archive of 4 GB.
+    *bytecode* has the .pyc of the importer's two parts and *pycs* those of the library's members, by the
+    names of their sources; *records* say where these are in the archive. The data begins with an identity of all
+    this, which is in front of the second tuple too: a start knows by it that the archive is its own.
     """
-    if directory.archive_size >= 1 << 32:
-        raise UnsupportedError(
-            "the library's archive is larger than 4 GB, and its importer counts in 32 bits",
-            cure="leave something out, or use --layout standard",
-        )
     modules = sorted(_modules(plan, records), key=lambda place: place.name)
     files = sorted(_files(records), key=lambda place: place.name)
     boot = {
@@ -85,26 +69,44 @@ def boot_members(
         for name in preloaded_modules(plan.facts.feature_version)
         if (pyc := _pyc_of(name, pycs)) is not None
     }
-    record: Any = (
-        bytecode["zipstrap_importer.py"][_HEAD:],
+    second: Any = (
         bytecode["zipstrap_importer_rest.py"][_HEAD:],
-        _settings(plan, directory),
-        tuple(boot),
-        tuple(boot.values()),
         "\n".join(place.name for place in modules),
         b"".join(place.record() for place in modules),
         "\n".join(place.name for place in files),
         b"".join(place.record() for place in files),
     )
-    return (
-        Member("encodings/__init__.pyc", bytecode["boot_shim.py"]),
-        Member(RECORD_MEMBER, marshal.dumps(record, _MARSHAL)),
-    )
+    later = marshal.dumps(second, _MARSHAL)
+    digests = "".join(f"{record.name}\0{record.sha256}\0" for record in records)
+    core = bytecode["zipstrap_importer.py"][_HEAD:]
+    identity = hashlib.sha256(b"".join((digests.encode(), core, later))).digest()[:_IDENTITY_SIZE]
+    first: Any = (core, _settings(plan), tuple(boot), tuple(boot.values()))
+    now = marshal.dumps(first, _MARSHAL)
+    sizes = len(now).to_bytes(4, "little") + len(later).to_bytes(4, "little")
+    return Member(RECORD_MEMBER, b"".join((identity, sizes, now, identity, later)))
 
 
-def _settings(plan: Plan, directory: Directory) -> tuple[object, ...]:
+def shim_member(pyc: bytes, record: MemberRecord, data: bytes) -> Member:
+    """Return the member of the archive that is found: the shim's *pyc*, with the place of the record. Pure.
+
+    *record* is that of the member *data*, which :func:`record_member` made.
+    """
+    if pyc.count(_PLACE) != 1:
+        raise FileError(
+            "the shim's bytecode does not have its one place to be baked",
+            file="site_hooks/boot_shim.py",
+            cure="install zipstrap again",
+        )
+    head = data[: _IDENTITY_SIZE + 8]
+    place = head + record.data_offset.to_bytes(4, "little")
+    return Member("encodings/__init__.pyc", pyc.replace(_PLACE, place.ljust(len(_PLACE), b"\0")))
+
+
+def _settings(plan: Plan) -> tuple[object, ...]:
     layout, facts, options = plan.layout, plan.facts, plan.options
     inside = f"{layout.library}/"
+    # a package whose modules are in the archive is one of its folders, though some of it may lie on disk
+    packed = {member.name.partition("/")[0] for member in plan.members if "/" in member.name}
     on_disk = {
         file.path.removeprefix(inside).partition("/")[0]
         for file in plan.files
@@ -117,16 +119,11 @@ def _settings(plan: Plan, directory: Directory) -> tuple[object, ...]:
         layout.library_archive,
         layout.executable.rpartition("/")[0],
         layout.site_folders,
-        tuple(sorted(on_disk)),
-        directory.archive_size,
-        directory.offset,
-        directory.size,
-        directory.digest,
-        int.from_bytes(bytes.fromhex(facts.magic), "little"),
+        tuple(sorted(on_disk - packed)),
         facts.cache_tag,
         facts.extension_suffixes[0] if facts.extension_suffixes else "",
         options.optimize,
-        options.source == "archive",
+        options.source,
         options.guard,
         options.zips == "sitecustomize",
     )
@@ -144,8 +141,8 @@ def _modules(plan: Plan, records: Sequence[MemberRecord]) -> Iterable[_Place]:
         stem, _, suffix = record.name.rpartition(".")
         if suffix not in ("py", "pyc") or (suffix == "py" and f"{stem}.pyc" in members):
             continue
-        if not all(part.isidentifier() for part in stem.split("/")):
-            continue
+        if "." in stem:
+            continue  # no import reaches it; it need be no identifier: _sysconfigdata_..._x86_64-linux-gnu
         flags = _DEFLATED if record.method else 0
         if suffix == "py":
             flags |= _UNCOMPILED
@@ -157,7 +154,7 @@ def _modules(plan: Plan, records: Sequence[MemberRecord]) -> Iterable[_Place]:
         yield _Place(name, flags, record.data_offset, record.compressed_size, record.size)
     # a folder that is no package is a portion of a namespace package, as on disk
     for folder in folders - packages:
-        if all(part.isidentifier() for part in folder.split("/")):
+        if "." not in folder:
             yield _Place(folder.replace("/", "."), _NAMESPACE)
     yield from _extensions(plan)
 

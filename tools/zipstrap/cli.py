@@ -164,6 +164,56 @@ def _parser() -> argparse.ArgumentParser:
         "--tree", action="store_true", help="every file under its folder, not a table by package"
     )
 
+    verb = _verb(
+        verbs,
+        "test",
+        _run_test,
+        "run CPython's own suite from a directory and from the archive, and compare",
+        formats=("text", "json", "junit"),
+    )
+    verb.add_argument(
+        "words",
+        nargs="*",
+        metavar="PYTHON|TESTNAME",
+        help="interpreters by path or version (default: the one that runs zipstrap), and test files such as "
+        "test_json (default: all)",
+    )
+    which = verb.add_mutually_exclusive_group()
+    which.add_argument("--smoke", action="store_true", help="a selection of about a minute")
+    which.add_argument("--full", action="store_true", help="every test file; so it is without names")
+    verb.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("zipstrap-test"),
+        metavar="FOLDER",
+        help="trees, logs and results; what is there is taken up (default: zipstrap-test)",
+    )
+    verb.add_argument(
+        "--layout",
+        choices=[layout for layout in CHOICES["layout"] if layout != "directory"],
+        default="fast",
+        help="of the archive's side (default: fast)",
+    )
+    verb.add_argument(
+        "--jobs", type=_positive, metavar="N", help="test files at a time (default: one a processor)"
+    )
+    verb.add_argument(
+        "--timeout", type=_positive, default=600, metavar="S", help="for each test file (default: 600)"
+    )
+
+    verb = _verb(verbs, "audit", _run_audit, "find what would not work from an archive, with file and line")
+    verb.add_argument(
+        "what",
+        nargs="?",
+        metavar="PYTHON|PATH",
+        help="the library of an interpreter, by path or version, or your own code: a package, a folder or a "
+        ".py file (default: the library of the interpreter that runs zipstrap)",
+    )
+    verb.add_argument(
+        "--python", metavar="PYTHON", help="what reads the code at PATH (default: what runs zipstrap)"
+    )
+
     verb = _verb(verbs, "facts", _run_facts, "tell what zipstrap knows of an interpreter")
     verb.add_argument("python", nargs="?", metavar="PYTHON", help=_PYTHON_HELP)
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="write them there, not to stdout")
@@ -171,14 +221,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _verb(
-    verbs: Any, name: str, run: Callable[[argparse.Namespace], int], about: str
+    verbs: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    about: str,
+    formats: Sequence[str] = ("text", "json"),
 ) -> argparse.ArgumentParser:
     verb: argparse.ArgumentParser = verbs.add_parser(
         name, help=about, description=about[0].upper() + about[1:] + "."
     )
     verb.set_defaults(run=run)
     if name != "facts":
-        verb.add_argument("--format", choices=("text", "json"), default="text", help="what stdout holds")
+        verb.add_argument("--format", choices=formats, default="text", help="what stdout holds")
     if name != "inspect":
         loudness = verb.add_mutually_exclusive_group()
         if name != "facts":
@@ -199,7 +253,10 @@ def _add_selection(verb: argparse.ArgumentParser) -> None:
         "--optimize", type=int, choices=CHOICES["optimize"], help="the level of the bytecode (default: 0)"
     )
     verb.add_argument(
-        "--source", choices=CHOICES["source"], help="sources beside the bytecode (default: archive)"
+        "--source",
+        choices=CHOICES["source"],
+        help="where the sources are: in the archive beside the bytecode, as files in the library's folder for "
+        "tools that open them by path, or nowhere (default: disk in the layout fast, else archive)",
     )
     verb.add_argument(
         "--compress", choices=CHOICES["compress"], help="how members are kept (default: stored)"
@@ -241,7 +298,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
     options = Options(
         optimize=setting("optimize", 0),
-        source=setting("source", "archive"),
+        source=setting("source", ""),
         compress=setting("compress", "stored"),
         guard=setting("guard", "report"),
         zips=setting("zips", "sitecustomize"),
@@ -301,6 +358,38 @@ def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[int, int], No
 
         def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
+
+        yield show
+
+
+@contextlib.contextmanager
+def _steps(arguments: argparse.Namespace) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Yield what shows named steps: a bar on a terminal, a line now and then elsewhere."""
+    if arguments.quiet:
+        yield None
+        return
+    if not sys.stderr.isatty():
+        import time
+
+        told = [("", 0.0)]
+
+        def tell(what: str, done: int, total: int) -> None:
+            # hours may pass: whoever reads a log of CI wants to see that it goes on
+            if what != told[0][0] or time.monotonic() - told[0][1] > 60 or done == total:
+                told[0] = (what, time.monotonic())
+                print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+
+        yield tell
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
 
         yield show
 
@@ -365,6 +454,38 @@ def _run_pack(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _run_test(arguments: argparse.Namespace) -> int:
+    from .suite.report import suite_to_json, suite_to_junit, suite_to_text
+    from .suite.run import SuiteSettings, run_suite
+    from .suite.selection import divide
+
+    pythons, tests = divide(arguments.words)
+    if tests and (arguments.smoke or arguments.full):
+        raise UsageError("test files and --smoke or --full are both given", cure="give one of them")
+    settings = SuiteSettings(
+        targets=tuple(_find(python, arguments).facts for python in pythons or (None,)),
+        folder=Path(os.path.abspath(arguments.output)),  # noqa: PTH100
+        tests=tests,
+        smoke=arguments.smoke,
+        layout=arguments.layout,
+        jobs=arguments.jobs or _processors(),
+        timeout=float(arguments.timeout),
+    )
+    try:
+        with _steps(arguments) as show:
+            report = run_suite(settings, show)
+    except KeyboardInterrupt:
+        print("zipstrap: interrupted; the same command takes up what is missing", file=sys.stderr)
+        return 130
+    if arguments.format == "json":
+        _print_json(suite_to_json(report))
+    elif arguments.format == "junit":
+        sys.stdout.write(suite_to_junit(report))
+    elif not arguments.quiet:
+        sys.stdout.write(suite_to_text(report, verbose=arguments.verbose))
+    return 0 if report.passed else 1
+
+
 def _run_verify(arguments: argparse.Namespace) -> int:
     from .verify.report import verification_to_json, verification_to_text
 
@@ -406,6 +527,26 @@ def _run_inspect(arguments: argparse.Namespace) -> int:
     else:
         sys.stdout.write(inspection_to_text(inspection, as_tree=arguments.tree))
     return 0
+
+
+def _run_audit(arguments: argparse.Namespace) -> int:
+    from .audit import audit, is_code
+    from .audit_report import audit_to_json, audit_to_text
+
+    if arguments.what is not None and is_code(arguments.what):
+        audited = audit(Path(arguments.what), python=_find(arguments.python, arguments).facts)
+    elif arguments.python is not None:
+        raise UsageError(
+            "--python is for code at a PATH, and this is no folder and no .py file",
+            cure="name the interpreter alone to audit its library, or a path of code",
+        )
+    else:
+        audited = audit(_find(arguments.what, arguments).facts)
+    if arguments.format == "json":
+        _print_json(audit_to_json(audited))
+    elif not arguments.quiet:
+        sys.stdout.write(audit_to_text(audited, verbose=arguments.verbose))
+    return 0 if audited.passed else 1
 
 
 def _run_facts(arguments: argparse.Namespace) -> int:

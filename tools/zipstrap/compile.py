@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import marshal
 import os
 import queue
 import struct
@@ -323,7 +324,7 @@ def _write_job(base: Path, chunk: Sequence[Source], optimize: int) -> None:
         "results": str(base / "results"),
         "index": index,
     }
-    (base / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    (base / "job").write_bytes(marshal.dumps(job, 2))
 
 
 @contextlib.contextmanager
@@ -334,7 +335,7 @@ def _worker(
 
     How much it prints goes to *steps* as (number, bytes), and (number, 0) when its output ends.
     """
-    command = worker_command(executable, script, base / "job.json", base / "answer.json")
+    command = worker_command(executable, script, base / "job", base / "answer.json")
     # what the compiler warns of was for the author of the source
     command[1:1] = ["-W", "ignore"]
     with (base / "stderr").open("wb") as stderr:
@@ -372,7 +373,6 @@ def _count_output(output: IO[bytes], number: int, steps: queue.SimpleQueue[tuple
 
 
 def _rows(executable: Path, base: Path, length: int, returncode: int) -> list[object]:
-    printed = (base / "stderr").read_bytes()
     printed = (base / "stderr").read_bytes()
     answer = read_answer(executable, _WORKER, base / "answer.json", returncode, printed)
     rows = answer.get("index")

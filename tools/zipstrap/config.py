@@ -28,7 +28,7 @@ KEYS: Mapping[str, type] = {
 CHOICES: Mapping[str, tuple[str | int, ...]] = {
     "layout": ("standard", "fast", "directory"),
     "optimize": (0, 1, 2),
-    "source": ("archive", "none"),
+    "source": ("archive", "disk", "none"),
     "compress": ("stored", "deflate"),
     "guard": ("off", "report", "stop"),
     "zips": ("sitecustomize", "pth", "start", "off"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import re
-import tokenize
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -216,6 +215,8 @@ def _words(words: tuple[bytes, ...]) -> re.Pattern[bytes]:
 def _normalized(data: bytes) -> bytes | None:
     """Return *data* in UTF-8 with identifiers as Python compares them (NFKC), None if undecodable."""
     try:
+        import tokenize  # with the module token, for sources that are rare
+
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         if encoding == "utf-8" and data.isascii():
             return data

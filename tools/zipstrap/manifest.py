@@ -7,13 +7,14 @@ same interpreter with the same options have the same manifest, byte for byte.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from . import __version__
 from .archive import MemberRecord
@@ -173,14 +174,20 @@ def manifest_to_json(manifest: Manifest) -> str:
     lines = []
     for name, value in sorted(values.items()):
         if name in ("files", "members"):
-            records = ",\n  ".join(
-                _line({item.name: getattr(record, item.name) for item in fields(record)}) for record in value
-            )
+            kind = FileRecord if name == "files" else MemberRecord
+            items = [field.name for field in fields(kind)]
+            records = ",\n  ".join(_line({item: getattr(record, item) for item in items}) for record in value)
             lines.append(f' "{name}": [\n  {records}\n ]')
         else:
             value = dataclasses.asdict(value) if isinstance(value, Target | Layout) else value
             lines.append(f' "{name}": {_line(value)}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+@functools.cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    """Return the names of the dataclass *kind*: there are a thousand records of two."""
+    return tuple(field.name for field in fields(cast("Any", kind)))
 
 
 def _line(value: object) -> str:
@@ -271,7 +278,7 @@ def _places(manifest: Manifest) -> Iterator[str]:
 
 
 def _record(kind: type[_T], values: Mapping[str, Any], **made: Any) -> _T:
-    if unknown := sorted(values.keys() - {field.name for field in fields(kind)}):  # type: ignore[arg-type]
+    if unknown := sorted(values.keys() - set(_names(cast("Hashable", kind)))):
         raise ValueError(f"there is no {unknown[0]} in a {kind.__name__}")
     return record_of(kind, values, **made)
 

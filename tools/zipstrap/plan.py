@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 _UNPACKED = "this layout leaves the library unpacked"
+
+#: by layout: where the importer gives modules the names of files, tools expect to find these
+_SOURCES = {"fast": "disk"}
 
 #: Python's own licence, as installations name it
 _LICENCES = ("LICENSE.txt", "LICENSE")
@@ -48,7 +52,8 @@ class Options:
     """What the user chose about bytecode, compression and hooks."""
 
     optimize: int = 0
-    source: str = "archive"
+    #: archive, disk or none; without any, what suits the layout
+    source: str = ""
     compress: str = "stored"
     guard: str = "report"
     zips: str = "sitecustomize"
@@ -108,13 +113,21 @@ class Plan:
     boot: tuple[PlannedMember, ...] = ()
 
 
-def disk_reason(path: str, version: tuple[int, int], library: Collection[str] = ()) -> str | None:
-    """Return why *path* of the *library* (all its paths) must lie on disk for *version*, or None."""
+def disk_reason(
+    path: str, version: tuple[int, int], library: Collection[str] = (), layout: str = "standard"
+) -> str | None:
+    """Return why *path* of the *library* (all its paths) must lie on disk for *version*, or None.
+
+    The importer of the *layout* ``fast`` lets more work from the archive.
+    """
+    if layout == "directory":
+        return _UNPACKED
     return next(
         (
             rule.reason
             for rule in split_rules()
             if rule.since <= version <= rule.until
+            and (not rule.layouts or layout in rule.layouts)
             and matches(path, rule.paths)
             and not (rule.unless and any(matches(other, rule.unless) for other in library))
         ),
@@ -136,6 +149,8 @@ def make_plan(
     first among them; the tree carries them.
     """
     version = facts.feature_version
+    if not options.source:
+        options = dataclasses.replace(options, source=_SOURCES.get(layout.name, "archive"))
     no_deflate = _why_not_deflate(facts, selection) if options.compress == "deflate" else None
     deflate = options.compress == "deflate" and no_deflate is None
     members: list[PlannedMember] = []
@@ -143,11 +158,16 @@ def make_plan(
     hook_names = {hook.name for hook in hooks if hook.place == "archive"}
     library = frozenset(entry.path for entry in selection.kept)
     for entry in selection.kept:
-        reason = _UNPACKED if layout.name == "directory" else disk_reason(entry.path, version, library)
+        reason = disk_reason(entry.path, version, library, layout.name)
         if reason is None and entry.kind is not Kind.EXTENSION:
             if entry.path in hook_names:
                 continue  # from an earlier run: ours is the one that counts
-            members.append(_member(entry, layout, deflate=deflate))
+            member = _member(entry, layout, deflate=deflate)
+            if options.source == "disk" and layout.name != "library":
+                files.append(_source_file(member, layout, entry))
+                if member.module is None:
+                    continue
+            members.append(member)
         else:
             files.append(
                 _file(entry, layout, reason or "the system's loader opens extension modules by path")
@@ -158,7 +178,8 @@ def make_plan(
         for hook in hooks
         if hook.place == "site"
     )
-    files += _landmarks(layout, selection)
+    there = {file.path for file in files}
+    files += (landmark for landmark in _landmarks(layout, selection) if landmark.path not in there)
     files += _folders(files, layout)
     return Plan(
         facts=facts,
@@ -228,6 +249,17 @@ def _boot_member(hook: HookFile, layout: Layout) -> PlannedMember:
         if shim
         else "<frozen importlib._bootstrap_external>",
         data=hook.data,
+    )
+
+
+def _source_file(member: PlannedMember, layout: Layout, entry: Entry) -> PlannedFile:
+    return PlannedFile(
+        f"{layout.library}/{member.name}",
+        FileKind.DATA,
+        "a source or a data file, which tools open by its path; the bytecode is in the archive",
+        mode=0o755 if entry.mode & 0o111 else 0o644,
+        component=member.component,
+        source=member.source,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -65,6 +64,8 @@ def parse_request(
     for option, names in (("--include", include), ("--exclude", exclude)):
         for name in names:
             if name not in known:
+                import difflib  # only for mistakes
+
                 close = difflib.get_close_matches(name, known, 1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 problems.append(Problem(f"{option} {name}: no component or module of this library{hint}"))

@@ -7,29 +7,25 @@ import dataclasses
 import hashlib
 import io
 import os
-import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from .archive import Member, MemberRecord, write_archive
-from .boot_record import Directory, boot_members
+from .boot_record import record_member, shim_member
 from .contents import Contents, SourceReader, bytecode_path
 from .destination import writing
 from .errors import FileError, cure_of
 from .linkage import Linkage, plan_run_paths, read_elf, set_run_path
 from .manifest import FileRecord
 from .plan import FileKind, Plan, PlannedFile
-from .source_hash import source_hashes
 
 __all__ = ["Staged", "Written", "digest_of", "stage", "write_archive_file"]
 
 _ELF_KINDS = (FileKind.EXECUTABLE, FileKind.SHARED_LIBRARY, FileKind.EXTENSION)
 _CHUNK = 1 << 18
-#: of a zip file's end record, in bytes
-_END_SIZE = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +71,16 @@ class _Hashing(io.RawIOBase):
 
 
 def write_archive_file(
-    path: Path, contents: Iterable[Member], *, mtime: int
+    path: Path,
+    contents: Iterable[Member],
+    *,
+    mtime: int,
+    last: Callable[[Sequence[MemberRecord]], Member] | None = None,
 ) -> tuple[tuple[MemberRecord, ...], int, str]:
     """Write the archive and return its members, its size in bytes and its SHA-256."""
     with writing(path), path.open("wb", buffering=_CHUNK) as file:
         stream = _Hashing(file)
-        members = write_archive(cast("BinaryIO", stream), contents, mtime=mtime)
+        members = write_archive(cast("BinaryIO", stream), contents, mtime=mtime, last=last)
     return members, stream.size, stream.digest.hexdigest()
 
 
@@ -94,16 +94,15 @@ def stage(
     layout = plan.layout
     members: tuple[MemberRecord, ...] = ()
     size, sha256 = 0, ""
-    if contents.members:
-        library = folder / layout.library_archive
-        members, size, sha256 = write_archive_file(library, contents.members, mtime=mtime)
-        library.chmod(0o644)
-    buffer = bytearray(_CHUNK)
     records = []
     if plan.boot:
-        directory = _directory(plan, library)
-        boot = boot_members(plan, contents.boot, contents.modules, members, directory)
-        records.append(_write_boot_archive(folder, layout.archive, boot, mtime=mtime))
+        members, size, sha256, found = _write_archives(plan, contents, folder, mtime=mtime)
+        records.append(found)
+    elif contents.members:
+        members, size, sha256 = write_archive_file(folder / layout.archive, contents.members, mtime=mtime)
+    if members:
+        (folder / layout.library_archive).chmod(0o644)
+    buffer = bytearray(_CHUNK)
     records += [_place(file, reader, folder, buffer) for file in plan.files]
     records += (
         _place(file, reader, folder, buffer)
@@ -117,25 +116,30 @@ def stage(
     return Staged(members, size, sha256, files, _written(hashes, folder))
 
 
-def _write_boot_archive(folder: Path, place: str, members: Sequence[Member], *, mtime: int) -> FileRecord:
-    path = folder / place
-    _, size, sha256 = write_archive_file(path, members, mtime=mtime)
-    path.chmod(0o644)
+def _write_archives(
+    plan: Plan, contents: Contents, folder: Path, *, mtime: int
+) -> tuple[tuple[MemberRecord, ...], int, str, FileRecord]:
+    """Write the library's archive and the one that starts its importer, and return what was written."""
+    made: list[Member] = []
+
+    def last(records: Sequence[MemberRecord]) -> Member:
+        made.append(record_member(plan, contents.boot, contents.modules, records))
+        return made[0]
+
+    layout = plan.layout
+    library = folder / layout.library_archive
+    members, size, sha256 = write_archive_file(library, contents.members, mtime=mtime, last=last)
+    shim = shim_member(contents.boot["boot_shim.py"], members[-1], made[0].data)
+    found = folder / layout.archive
+    _, found_size, found_sha256 = write_archive_file(found, [shim], mtime=mtime)
+    found.chmod(0o644)
     reason = "the interpreter finds it by its own search, and it starts the importer of the library's archive"
-    return FileRecord(place, FileKind.ARCHIVE.value, reason, "hooks", 0o644, size, sha256)
-
-
-def _directory(plan: Plan, path: Path) -> Directory:
-    """Return the central directory of the archive that we have just written."""
-    with writing(path), path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        stream.seek(size - _END_SIZE)
-        length, offset = struct.unpack("<II", stream.read(_END_SIZE)[12:20])
-        stream.seek(offset)
-        data = stream.read(length)
-    facts = plan.facts
-    (digest,) = source_hashes(Path(facts.executable), facts.feature_version, facts.magic, [data])
-    return Directory(offset, length, size, digest)
+    return (
+        members,
+        size,
+        sha256,
+        FileRecord(layout.archive, FileKind.ARCHIVE.value, reason, "hooks", 0o644, found_size, found_sha256),
+    )
 
 
 def _written(hashes: Mapping[str, str], folder: Path) -> dict[str, Written]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pkgutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +61,21 @@ def clean_environment(environ: Mapping[str, str] | None = None) -> dict[str, str
 
 def worker_source(name: str) -> str:
     """Return the text of the worker *name*."""
-    return resources.files("zipstrap._in_target").joinpath(f"{name}.py").read_text(encoding="utf-8")
+    data = pkgutil.get_data("zipstrap._in_target", f"{name}.py")
+    assert data is not None, "a loader without get_data"
+    return data.decode()
 
 
 @contextlib.contextmanager
 def worker_script(name: str) -> Iterator[Path]:
     """Give the worker *name* as a file, also when zipstrap itself lies in an archive."""
-    with resources.as_file(resources.files("zipstrap._in_target").joinpath(f"{name}.py")) as path:
+    path = Path(__file__).parent / "_in_target" / f"{name}.py"
+    if path.is_file():
+        yield path
+        return
+    from importlib import resources  # takes 5 ms to import, and only an archive needs it
+
+    with resources.as_file(resources.files("zipstrap._in_target").joinpath(path.name)) as path:
         yield path
 
 

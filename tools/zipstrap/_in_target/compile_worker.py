@@ -1,7 +1,7 @@
 """Compile sources to byte-identical bytecode, inside the interpreter that will run it.
 
     argv    JOB_FILE ANSWER_FILE
-    job     {"worker": "compile_worker", "schema": 1,
+    job     {"worker": "compile_worker", "schema": 1,     marshalled, version 2
              "optimize": 0 | 1 | 2,
              "sources":  PATH,                            all sources in one file
              "results":  PATH,                            where the bytecode goes, one .pyc after the other
@@ -11,7 +11,8 @@
 
 FILENAME is what the code objects will carry. The answer has one row for each row of the job, in the same
 order: where in the results the .pyc lies, or why there is none ("line 3: invalid syntax"), and whether the
-same source will always fail so. After each source one byte goes to stdout, for a progress bar.
+same source will always fail so. It is JSON; the job is not, because the module json takes as long to import
+as the interpreter to start. For each source one byte goes to stdout, for a progress bar, a few at a time.
 
 Run with -I -S -B -W ignore. Exit status 0 says that every source was tried; 64, with "unsupported" in the
 answer, that this interpreter is not one that zipstrap packs, or marshals code in a way not known here.
@@ -25,22 +26,24 @@ from __future__ import annotations
 import _imp
 import gc
 import itertools
-import json
 import marshal
 import os
-import re
 import struct
 import sys
+import time
 from _frozen_importlib_external import MAGIC_NUMBER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing is not worth its time in the target
     from types import CodeType
-    from typing import Any, Iterable
+    from typing import Any, Callable, Iterable
 
 WORKER = "compile_worker"
 SCHEMA = 1
 UNSUPPORTED_STATUS = 64
+
+#: Seconds between two steps of the progress bar.
+PAUSE = 0.05
 
 # A marshalled code object (CPython, Python/marshal.c, w_complex_object): the type byte, INTEGERS, OBJECTS,
 # the first line's number, TABLES. Below stands for each object whether its strings are names.
@@ -58,11 +61,18 @@ else:
 #: Each type byte with FLAG_REF set: "keep this object, it will be referred to".
 WITH_FLAG = {bytes((kind,)): bytes((kind | 0x80,)) for kind in range(128)}
 
+#: How a tuple of each length below 256 begins; and, for each length, whether the strings in it are names.
+TUPLES = [bytes((0x29, size)) for size in range(256)]
+WITH_FLAG.update((start, bytes((0xA9, start[1]))) for start in TUPLES)
+NAMES = [(True,) * size for size in range(256)]
+CONSTANTS = [(False,) * size for size in range(256)]
+
 #: One string has several spellings: interned or not, and, below 256 ASCII characters, short.
 NOT_INTERNED = {b"Z": b"z", b"A": b"a", b"t": b"u"}
 
-#: What CPython interns in constants too (Objects/codeobject.c, all_name_chars).
-name_like = re.compile(rb"[A-Za-z0-9_]*").fullmatch
+#: Strings of these are interned in constants too (Objects/codeobject.c, all_name_chars). Not a regular
+#: expression: it would be no faster, and re takes half as long to import as the interpreter to start.
+NAME_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 int_at = struct.Struct("<i").unpack_from
 int_after_kind = struct.Struct("<xi").unpack_from
@@ -93,7 +103,7 @@ def canonical(data: bytes) -> bytes:
     Raises UnknownFormatError for a type byte that it does not know.
 
     It reads and writes in a single pass, because it has to be fast. `out` collects pieces: bytes, or an int
-    for "refer to the object whose type byte is the piece of that number". This number is an object's identity
+    for "refer to the object that begins with the piece of that number". This number is an object's identity
     here; None, booleans, Ellipsis, small ints and the empty tuple are never referred to, and are their own
     identity. A tuple's identity is known only after its elements. If it turns out to have occurred before,
     then so have its elements, and its pieces, which can be but references, are dropped again.
@@ -111,10 +121,13 @@ def canonical(data: bytes) -> bytes:
     add_ref = refs.append
     find_short_string = short_strings.get
     find_leaf = leaves.get
+    add_container = containers.setdefault
 
-    def read(data: bytes, at: int, roles: Iterable[bool], identities: list[Any]) -> int:
-        """Read one object for each of `roles` (are its strings names?), return where the last one ends."""
-        found = identities.append
+    def read(data: bytes, at: int, roles: Iterable[bool], found: Callable[[Any], object]) -> int:
+        """Read one object for each of `roles` (are its strings names?), return where the last one ends.
+
+        `found` is called with the identity of each (`callable`, a builtin without effect, where nobody asks).
+        """
         for is_name in roles:
             kind = data[at]
             if kind == 0x72:  # 'r', a reference
@@ -129,7 +142,7 @@ def canonical(data: bytes) -> bytes:
                 identity = find_short_string(text)
                 if identity is None:
                     identity = short_strings[text] = len(out)
-                    append(b"Z" if is_name or name_like(text, 1) else b"z")
+                    append(b"Z" if is_name or not text[1:].translate(None, NAME_CHARACTERS) else b"z")
                     append(text)
                 else:
                     append(identity)
@@ -155,18 +168,14 @@ def canonical(data: bytes) -> bytes:
                     if kind == 0xA9:
                         slot = len(refs)
                         add_ref(None)  # numbered before its elements
-                    identity = len(out)
-                    append(b")")
-                    append(data[at + 1 : at + 2])
+                    mark = len(out)
+                    append(TUPLES[size])
                     elements: list[Any] = []
-                    at = read(data, at + 2, itertools.repeat(is_name, size), elements)
-                    key = tuple(elements)
-                    if key in containers:
-                        del out[identity:]
-                        identity = containers[key]
+                    at = read(data, at + 2, (NAMES if is_name else CONSTANTS)[size], elements.append)
+                    identity = add_container(tuple(elements), mark)
+                    if identity != mark:
+                        del out[mark:]
                         append(identity)
-                    else:
-                        containers[key] = identity
                     if kind == 0xA9:
                         refs[slot] = identity
                 else:
@@ -183,14 +192,14 @@ def canonical(data: bytes) -> bytes:
                 at = start + CODE_INTEGERS
                 append(b"c")
                 append(data[start:at])
-                start = read(data, at, CODE_OBJECTS, [])
+                start = read(data, at, CODE_OBJECTS, callable)
                 at = start + 4
                 append(data[start:at])
-                at = read(data, at, CODE_TABLES, [])
+                at = read(data, at, CODE_TABLES, callable)
             elif kind == 0xE9 or kind == 0x69:  # 'i': 32-bit integer
                 start = at + 1
                 at += 5
-                identity = b"i" + data[start:at]
+                identity = data[start - 1 : at] if kind == 0x69 else b"i" + data[start:at]
                 append(identity)
                 if kind == 0xE9:
                     add_ref(identity)
@@ -217,7 +226,7 @@ def canonical(data: bytes) -> bytes:
                 # all is written by now, so that this only looks it up
                 mark = len(out)
                 found: list[Any] = []
-                read(refs[slot][0], 0, (False,), found)
+                read(refs[slot][0], 0, (False,), found.append)
                 del out[mark:]
                 refs[slot] = found[0]
             return identity, at
@@ -236,7 +245,7 @@ def canonical(data: bytes) -> bytes:
                 elements = [":"]
             append(b"(" if kind == 0x28 else b":")
             append(data[start:at])
-            at = read(data, at, itertools.repeat(is_name, size), elements)
+            at = read(data, at, itertools.repeat(is_name, size), elements.append)
             identity = close_container(tuple(elements), mark)
             if flag:
                 refs[slot] = identity
@@ -250,7 +259,7 @@ def canonical(data: bytes) -> bytes:
             text = data[start:at]
             if kind == 0x61 or kind == 0x41:  # 'a', 'A': long ASCII string
                 leaf = b"a", text
-                spelling = b"A" if is_name or name_like(text, 4) else b"a"
+                spelling = b"A" if is_name or not text[4:].translate(None, NAME_CHARACTERS) else b"a"
             elif kind == 0x75 or kind == 0x74:  # 'u', 't': any other string
                 leaf = b"u", text
                 spelling = b"t" if is_name else b"u"
@@ -285,7 +294,7 @@ def canonical(data: bytes) -> bytes:
         append(b">")
         append(flat[1:5])
         key: list[Any] = [">"]
-        read(flat, 5, itertools.repeat(False, size), key)
+        read(flat, 5, itertools.repeat(False, size), key.append)
         return close_container(tuple(key), mark)
 
     def flatten(data: bytes, at: int, slots: list[int]) -> tuple[bytes, int]:
@@ -339,10 +348,14 @@ def canonical(data: bytes) -> bytes:
     def spell(identity: int) -> tuple[bytes, int]:
         """Return what was written for `identity` in the form of `flatten`, and where the pieces go on."""
         kind = out[identity]
-        if len(kind) > 1 or kind in b"NFT.S":  # never referred to, and written as one piece
+        if kind[0] == 0x29:
+            kind, text = kind[:1], kind[1:]
+            place = identity + 1
+        elif len(kind) > 1 or kind in b"NFT.S":  # never referred to, and written as one piece
             return kind, identity + 1
-        text = out[identity + 1]
-        place = identity + 2
+        else:
+            text = out[identity + 1]
+            place = identity + 2
         if kind == b")":
             size = text[0]
         elif kind == b":":
@@ -365,13 +378,17 @@ def canonical(data: bytes) -> bytes:
             elements.sort()
         return kind + text + b"".join(elements), place
 
-    if read(data, 0, (False,), []) != len(data):
+    if read(data, 0, (False,), callable) != len(data):
         raise UnknownFormatError("marshalled data goes on after its end")
     reference: dict[int, bytes] = {}
     for number, identity in enumerate(sorted({piece for piece in out if piece.__class__ is int})):
         out[identity] = WITH_FLAG[out[identity]]
         reference[identity] = b"r" + pack_int(number)
-    return b"".join([piece if piece.__class__ is bytes else reference[piece] for piece in out])
+    text = b"".join([piece if piece.__class__ is bytes else reference[piece] for piece in out])
+    # the functions above refer to each other, and hold all this until a collection, which `work` forbids
+    for collected in (out, refs, short_strings, leaves, containers):
+        collected.clear()
+    return text
 
 
 def end_of_leaf(data: bytes, at: int) -> int:
@@ -468,11 +485,13 @@ def unsupported() -> str:
 
 def work(job: dict[str, Any]) -> list[list[object]]:
     """Do the `job`, return the rows of the answer."""
-    # nothing here makes cycles, and the collector would go through all code again and again
+    # no cycle outlives a source here, and the collector would go through all code again and again
     gc.disable()
     rows: list[list[object]] = []
     end = 0
     with open(job["sources"], "rb") as sources, open(job["results"], "wb") as results:
+        done = 0
+        told = time.monotonic()
         for filename, offset, length in job["index"]:
             sources.seek(offset)
             data = sources.read(length)
@@ -485,8 +504,24 @@ def work(job: dict[str, Any]) -> list[list[object]]:
                 results.write(pyc)
                 rows.append([end, len(pyc)])
                 end += len(pyc)
-            os.write(1, b".")
+            done += 1
+            now = time.monotonic()
+            if now - told > PAUSE:  # each time wakes the host
+                os.write(1, b"." * done)
+                done = 0
+                told = now
+        os.write(1, b"." * done)
     return rows
+
+
+def to_json(answer: dict[str, Any]) -> str:
+    """Return `answer` as JSON, which needs the module json only for messages."""
+    rows = answer.get("index")
+    if rows is None or any(row[1].__class__ is not int for row in rows):
+        import json
+
+        return json.dumps(answer)
+    return '{"worker": "%s", "schema": %d, "index": %r}' % (answer["worker"], answer["schema"], rows)
 
 
 def main(argv: list[str]) -> int:
@@ -497,13 +532,13 @@ def main(argv: list[str]) -> int:
     if name:
         answer["unsupported"] = name
     else:
-        with open(job_file, encoding="utf-8") as file:
-            job = json.load(file)
+        with open(job_file, "rb") as file:
+            job = marshal.load(file)
         if (job["worker"], job["schema"]) != (WORKER, SCHEMA):
             raise SystemExit("%s: the job is for %s, schema %s" % (WORKER, job["worker"], job["schema"]))
         answer["index"] = work(job)
     with open(answer_file, "w", encoding="utf-8") as file:
-        json.dump(answer, file)
+        file.write(to_json(answer))
     return UNSUPPORTED_STATUS if name else 0
 
 

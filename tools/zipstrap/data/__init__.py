@@ -7,9 +7,9 @@ import functools
 import json
 import pkgutil
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 __all__ = [
     "CheckData",
@@ -50,6 +50,8 @@ class SplitRule:
     until: tuple[int, int]
     #: patterns; where the library holds a file of these, the rule does not count
     unless: tuple[str, ...] = ()
+    #: of which layouts; none for all
+    layouts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def split_rules() -> tuple[SplitRule, ...]:
             _feature(item.get("since", "3.0")),
             _feature(item.get("until", "3.99")),
             tuple(item.get("unless", ())),
+            tuple(item.get("layouts", ())),
         )
         for item in _load("split")["rules"]
     )
@@ -169,7 +172,7 @@ def record_of(kind: type[_T], values: Mapping[str, Any], **made: Any) -> _T:
     A file may hold anything: raises KeyError for what is missing, and TypeError for a value of another type
     than the field's, inside tuples too. Other keys are passed over.
     """
-    for name, annotation in _fields(kind):
+    for name, annotation in _fields(cast("Hashable", kind)):
         if name not in made:
             made[name] = _of_type(name, values[name], annotation)
     return kind(**made)
@@ -179,6 +182,7 @@ _COLLECTIONS: Mapping[str, type] = {"tuple": tuple, "frozenset": frozenset}
 _ITEMS: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "None": type(None)}
 
 
+@functools.cache
 def _fields(kind: Any) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, str(field.type)) for field in dataclasses.fields(kind))
 
@@ -200,6 +204,8 @@ def _parts(annotation: str) -> tuple[str, frozenset[type], int | None]:
 
 def _of_type(name: str, value: Any, annotation: str) -> Any:
     collection, types, count = _parts(annotation)
+    if not collection and type(value) in types:
+        return value
     items = value if collection else [value]
     if (
         not isinstance(items, list | tuple)

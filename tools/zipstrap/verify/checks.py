@@ -45,7 +45,7 @@ _IMPORTERS = frozenset(
 )  # fmt: skip
 
 #: the hook of our own importer, in the layouts that have one
-_OWN_IMPORTER = "zipstrap_importer.path_hook"
+_OWN_IMPORTER = "importlib._zipstrap.path_hook"
 
 #: what an import in a script would find beside it
 _IMPORTABLE = (".py", ".pyc", ".so")

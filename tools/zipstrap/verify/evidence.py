@@ -483,7 +483,12 @@ def _archive(
                     for name in archive.names:
                         data = archive.read(name)
                         if name.endswith(".pyc"):
-                            heads.append((inside + name, inside + name[:-1], data[:16]))
+                            on_disk = f"{layout.library}/{name[:-1]}"
+                            if on_disk in files and name[:-1] not in names:  # --source disk
+                                heads.append((inside + name, on_disk, data[:16]))
+                                sources.add(on_disk, (root / on_disk).read_bytes())
+                            else:
+                                heads.append((inside + name, inside + name[:-1], data[:16]))
                         elif name.endswith(".py") and f"{name}c" in names:
                             sources.add(inside + name, data)
                     deflated = tuple(member.name for member in archive.members if member.method)

@@ -1,0 +1,257 @@
+"""The importer of the ``fast`` layout against the unpacked library: what can be seen is the same."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .interpreters import Target, lack
+from .probes import KNOWN, PROBES, STORM, Probe
+from .trees import Tree, make_tree
+
+#: What differs from run to run in any layout.
+_NOISE = (
+    (re.compile(r"0x[0-9a-fA-F]{6,}"), "0x"),
+    (re.compile(r"\bin \d+\.\d+ ?s(ec)?"), "in 0s"),
+    (re.compile(r"\b1[34]\d{13}\b|\bThread-\d+"), "THREAD"),
+    (re.compile(r"\b(\w*PoolWorker|Process)-[\d:]+"), "PROCESS"),
+)
+
+#: Not imported by name: they do something that is seen, or are programs.
+_NOT_IMPORTED = frozenset({"__main__", "antigravity", "this"})
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two trees of one interpreter, in folders whose names are equally long."""
+
+    base: Path
+    fast: Tree
+    directory: Tree
+    modules: str
+
+    def run(self, tree: Tree, probe: Probe) -> str:
+        """Return what *probe* prints and how it ends, with a mark in the place of the tree's root."""
+        folder = self.base / f"{tree.root.name}.work" / probe.name
+        shutil.rmtree(folder, ignore_errors=True)
+
+        def fill(text: str) -> str:
+            library = tree.root / tree.manifest.layout.library
+            return text.replace("{library}", str(library)).replace("{tree}", str(tree.root))
+
+        for name, text in {"probe.py": probe.code, "modules.txt": self.modules, **probe.files}.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(fill(text), encoding="utf-8")
+        done = subprocess.run(
+            [str(tree.executable), *map(fill, probe.command)],
+            cwd=folder,
+            env={
+                "PATH": os.defpath,
+                "HOME": str(folder),
+                "LC_ALL": "C.UTF-8",
+                "PYTHONHASHSEED": "0",
+                "COLUMNS": "80",
+                "NO_COLOR": "1",
+                **probe.env,
+            },
+            input=fill(probe.stdin).encode(),
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+        said = done.stdout + b"\n---- stderr\n" + done.stderr + b"\n---- status %d\n" % done.returncode
+        text = said.decode("utf-8", "replace").replace(f"{tree.root}.work", "WORK")
+        text = text.replace(str(tree.root), "ROOT")
+        text = re.sub(rf"/{tree.root.name}\b", "/ROOT", text)
+        for noise, mark in _NOISE:
+            text = noise.sub(mark, text)
+        return "\n".join(sorted(text.splitlines())) if probe.sort else text
+
+    def difference(self, probe: Probe, tree: Tree | None = None) -> str:
+        """Return how *probe* differs, empty if it does not."""
+        expected, found = self.run(self.directory, probe), self.run(tree or self.fast, probe)
+        lines = difflib.unified_diff(
+            expected.splitlines(), found.splitlines(), "directory", "fast", lineterm="", n=1
+        )
+        return "\n".join([f"== {probe.name}", *list(lines)[:30]]) if expected != found else ""
+
+    def copy(self, name: str) -> Tree:
+        """Return a copy of the fast tree whose files may be replaced."""
+        root = self.base / name
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(self.fast.root, root, symlinks=True, copy_function=os.link)
+        return self.fast.at(root)
+
+
+@pytest.fixture(scope="module")
+def pair(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    base = tmp_path_factory.mktemp("importer")
+    options = ("--profile", "full", "--exclude", "dev", "--no-verify")
+    fast = make_tree(target, base / "fast", "--layout", "fast", *options)
+    directory = make_tree(target, base / "dirs", "--layout", "directory", *options)
+    modules = "\n".join(_modules(directory.root / directory.manifest.layout.library))
+    yield Pair(base, fast, directory, modules)
+    shutil.rmtree(base, ignore_errors=True)
+
+
+def _modules(library: Path) -> Iterator[str]:
+    leave = {"test", "tests", "idlelib", "turtledemo", "lib2to3", "__pycache__"}
+    for folder, folders, names in os.walk(library):
+        folders[:] = sorted(name for name in folders if name.isidentifier() and name not in leave)
+        parts = Path(folder).relative_to(library).parts
+        for name in sorted(names):
+            stem, _, suffix = name.partition(".")
+            if suffix == "py" and stem not in _NOT_IMPORTED:
+                yield ".".join((*parts, *(() if stem == "__init__" else (stem,)))) or "__future__"
+
+
+def _probe(name: str) -> Probe:
+    return next(probe for probe in PROBES if probe.name == name)
+
+
+def _is_known(name: str, version: tuple[int, int]) -> bool:
+    return name in KNOWN and KNOWN[name][0] <= version <= KNOWN[name][1]
+
+
+def _differences(pair: Pair, probes: list[Probe], tree: Tree | None = None) -> dict[str, str]:
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(lambda probe: pair.difference(probe, tree), probes)
+        return {probe.name: text for probe, text in zip(probes, found, strict=True)}
+
+
+def test_no_probe_differs(pair: Pair) -> None:
+    version = pair.fast.target.version
+    probes = [
+        probe
+        for probe in PROBES
+        if probe.since <= version <= probe.until and not _is_known(probe.name, version)
+    ]
+    assert len(probes) > 200
+    assert "\n".join(filter(None, _differences(pair, probes).values())) == ""
+
+
+def test_known_differences_are_there(pair: Pair) -> None:
+    """An entry that no longer holds goes."""
+    version = pair.fast.target.version
+    probes = [probe for probe in PROBES if _is_known(probe.name, version)]
+    equal = [name for name, text in _differences(pair, probes).items() if not text]
+    assert equal == []
+
+
+def test_known_differences_are_of_probes() -> None:
+    assert set(KNOWN) <= {probe.name for probe in PROBES}
+
+
+def test_a_moved_tree_does_the_same(pair: Pair) -> None:
+    copy = pair.copy("been")
+    copy.root.rename(pair.base / "gone")
+    moved = pair.fast.at(pair.base / "gone")
+    names = ("attributes", "uncaught-json", "inspect", "iter-modules", "code-names", "resources")
+    found = _differences(pair, [_probe(name) for name in names], moved)
+    shutil.rmtree(moved.root)
+    assert "\n".join(filter(None, found.values())) == ""
+
+
+def _storm(pair: Pair, runs: int) -> list[str]:
+    probe = Probe("storm", STORM)
+    said = [pair.run(pair.fast, probe) for _ in range(runs)]
+    return [text for text in said if not text.endswith("---- status 0\n")]
+
+
+def test_threads_that_import_the_same(pair: Pair) -> None:
+    """ZIPSTRAP_TEST_STORM says how many runs; a hundred take minutes."""
+    # 3.8 and 3.9 have the weak zipimporter
+    usual = 20 if pair.fast.target.version < (3, 10) else 3
+    assert _storm(pair, int(os.environ.get("ZIPSTRAP_TEST_STORM", usual))) == []
+
+
+def _library_archive(tree: Tree) -> Path:
+    return tree.root / tree.manifest.layout.library_archive
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put a new file in the place of one that has other names, too."""
+    new = path.with_suffix(".new")
+    new.write_bytes(data)
+    new.rename(path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "other build", "a folder"])
+def test_a_start_without_its_library_ends_with_one_line(pair: Pair, damage: str) -> None:
+    tree = pair.copy("harm")
+    archive = _library_archive(tree)
+    data = archive.read_bytes()
+    archive.unlink()
+    if damage == "truncated":
+        _replace(archive, data[: len(data) // 2])
+    elif damage == "empty":
+        _replace(archive, b"")
+    elif damage == "a folder":
+        archive.mkdir()
+    elif damage == "other build":
+        # everything a little later, as in any archive with one member more
+        _replace(archive, data[:100] + b"\0" * 16 + data[100:])
+    done = tree.run("-c", "import json, asyncio; print(1)")
+    shutil.rmtree(tree.root)
+    assert done.returncode == 121, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("zipstrap: ")
+    assert str(archive) in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith("\n")
+
+
+@pytest.mark.parametrize("change", ["replaced", "deleted"])
+def test_a_running_program_keeps_its_library(pair: Pair, change: str) -> None:
+    tree = pair.copy("held")
+    archive = _library_archive(tree)
+    code = (
+        "import json, sys; print('ready', flush=True); sys.stdin.readline();"
+        "import asyncio, xml.dom.minidom, email.mime.text, linecache;"
+        "print(asyncio.__name__, linecache.getline(json.__file__, 1)[:4])"
+    )
+    with subprocess.Popen(
+        [str(tree.executable), "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        if change == "replaced":
+            _replace(archive, b"something else")
+        else:
+            archive.unlink()
+        output, _ = running.communicate("\n", timeout=60)
+    shutil.rmtree(tree.root)
+    assert running.returncode == 0
+    assert output.startswith(('asyncio r"""', 'asyncio r"'))
+
+
+def test_a_start_reads_nothing_but_the_archives(pair: Pair, request: pytest.FixtureRequest) -> None:
+    strace = shutil.which("strace")
+    if strace is None:
+        lack(request.config, "strace is not here to tell which files are opened")
+    done = subprocess.run(
+        [strace, "-f", "-e", "trace=open,openat", str(pair.fast.executable), "-I", "-c", "pass"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    root = str(pair.fast.root)
+    opened = {
+        match[1]
+        for match in re.finditer(r'"([^"]+)", O_RDONLY[^)]*\) = \d', done.stderr)
+        if match[1].startswith(root) and os.path.isfile(match[1]) and ".so" not in match[1]
+    }
+    allowed = {str(path) for path in pair.fast.root.glob("lib*/python3*.zip")}
+    assert opened <= allowed
+    assert opened

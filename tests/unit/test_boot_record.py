@@ -1,0 +1,176 @@
+"""The record that the importer starts from, and the shim that knows its place."""
+
+from __future__ import annotations
+
+import dataclasses
+import marshal
+from typing import Any
+
+import pytest
+from zipstrap.archive import MemberRecord
+from zipstrap.boot_record import RECORD_MEMBER, record_member, shim_member
+from zipstrap.data import preloaded_modules
+from zipstrap.errors import FileError
+from zipstrap.inventory import Inventory
+from zipstrap.layout import tree_layout
+from zipstrap.plan import FileKind, Options, Plan, PlannedFile, make_plan
+from zipstrap.profiles import parse_request, select
+
+from .recorded import facts_of, inventory_of
+
+PACKAGE, DEFLATED, EXTENSION, NAMESPACE, UNCOMPILED = 1, 2, 4, 8, 16
+HEAD = b"\0" * 16
+BYTECODE = {
+    "zipstrap_importer.py": HEAD + b"short part",
+    "zipstrap_importer_rest.py": HEAD + b"rest",
+}
+PLACE = b"zipstrap: the build puts this here."
+
+
+def planned(name: str = "3.13", **options: Any) -> Plan:
+    facts = facts_of(name)
+    inventory: Inventory = inventory_of(name)
+    selection = select(inventory, facts, parse_request("standard", (), (), inventory))
+    return make_plan(facts, tree_layout(facts, "fast"), selection, Options(**options), (), ())
+
+
+PLAN = planned()
+
+
+def member(name: str, at: int = 100, size: int = 30, packed: int = 30, method: int = 0) -> MemberRecord:
+    return MemberRecord(name, size, packed, method, 0, "0" * 64, at)
+
+
+def unpacked(data: bytes) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return the two tuples of a record, by the sizes in its head."""
+    now = int.from_bytes(data[16:20], "little")
+    later = int.from_bytes(data[20:24], "little")
+    assert len(data) == 24 + now + 16 + later
+    assert data[24 + now : 40 + now] == data[:16]
+    return marshal.loads(data[24 : 24 + now]), marshal.loads(data[40 + now :])
+
+
+def index(names: str, records: bytes) -> dict[str, tuple[int, ...]]:
+    rows = [records[at : at + 16] for at in range(0, len(records), 16)]
+    numbers = [tuple(int.from_bytes(row[at : at + 4], "little") for at in (0, 4, 8, 12)) for row in rows]
+    return dict(zip(names.split("\n"), numbers, strict=True))
+
+
+def modules_of(*records: MemberRecord, plan: Plan = PLAN) -> dict[str, tuple[int, ...]]:
+    _, later = unpacked(record_member(plan, BYTECODE, {}, records).data)
+    found = index(later[1], later[2])
+    return {name: row for name, row in found.items() if not row[3] & EXTENSION}
+
+
+def with_file(path: str) -> Plan:
+    return dataclasses.replace(PLAN, files=(*PLAN.files, PlannedFile(path, FileKind.SOURCE, "a test")))
+
+
+def test_parts_lie_where_the_importer_unpacks_them() -> None:
+    made = record_member(PLAN, BYTECODE, {"encodings/__init__.py": HEAD + b"code"}, [member("a.py")])
+    assert made.name == RECORD_MEMBER
+    now, later = unpacked(made.data)
+    core, settings, names, codes = now
+    assert core == b"short part"
+    assert settings[:4] == (
+        PLAN.layout.archive,
+        PLAN.layout.library,
+        PLAN.layout.dynload,
+        PLAN.layout.library_archive,
+    )
+    assert (names, codes) == (("encodings",), (b"code",))
+    assert later[0] == b"rest"
+
+
+def test_boot_modules_come_without_the_head_of_their_pyc() -> None:
+    wanted = preloaded_modules(PLAN.facts.feature_version)
+    pycs = {f"{name.replace('.', '/')}.py": HEAD + name.encode() for name in wanted}
+    now, _ = unpacked(record_member(PLAN, BYTECODE, pycs, []).data)
+    assert dict(zip(now[2], now[3], strict=True)) == {name: name.encode() for name in wanted}
+
+
+def test_a_module_and_its_source() -> None:
+    found = modules_of(member("a.py", 10), member("a.pyc", 50, 7, 7))
+    assert found == {"a": (50, 7, 7, 0)}
+
+
+def test_a_source_that_does_not_compile() -> None:
+    assert modules_of(member("bad.py", 10)) == {"bad": (10, 30, 30, UNCOMPILED)}
+
+
+def test_a_deflated_member() -> None:
+    assert modules_of(member("a.pyc", 10, 99, 30, method=8)) == {"a": (10, 30, 99, DEFLATED)}
+
+
+def test_packages_and_namespaces() -> None:
+    found = modules_of(member("p/__init__.pyc"), member("p/q/r.pyc"), member("n/data.txt"))
+    assert {name: row[3] for name, row in found.items()} == {
+        "p": PACKAGE,
+        "p.q": NAMESPACE,
+        "p.q.r": 0,
+        "n": NAMESPACE,
+    }
+
+
+def test_names_need_be_no_identifiers() -> None:
+    found = modules_of(member("_sysconfigdata__linux_x86_64-linux-gnu.pyc"), member("a.b.pyc"))
+    assert list(found) == ["_sysconfigdata__linux_x86_64-linux-gnu"]
+
+
+def test_files_are_all_but_bytecode_and_folders() -> None:
+    records = [member("a.py"), member("a.pyc"), member("p/"), member("p/data.txt", 7, 9, 5, 8)]
+    _, later = unpacked(record_member(PLAN, BYTECODE, {}, records).data)
+    found = index(later[3], later[4])
+    assert found == {"a.py": (100, 30, 30, 0), "p/data.txt": (7, 5, 9, DEFLATED)}
+
+
+def extensions(plan: Plan) -> set[str]:
+    _, later = unpacked(record_member(plan, BYTECODE, {}, []).data)
+    return {name for name, row in index(later[1], later[2]).items() if row[3] & EXTENSION}
+
+
+def test_extension_modules_are_listed() -> None:
+    assert "_json" in extensions(PLAN)
+
+
+@pytest.mark.parametrize("name", ["_json.py", "_json/__init__.py"])
+def test_a_file_in_the_library_hides_an_extension_module(name: str) -> None:
+    plan = with_file(f"{PLAN.layout.library}/{name}")
+    assert extensions(PLAN) - extensions(plan) == {"_json"}
+
+
+def test_the_same_gives_the_same_bytes_and_other_content_another_identity() -> None:
+    records = [member("a.pyc"), member("b.pyc")]
+    first = record_member(PLAN, BYTECODE, {}, records).data
+    assert record_member(planned(), dict(BYTECODE), {}, list(records)).data == first
+    changed = [records[0], dataclasses.replace(records[1], sha256="1" * 64)]
+    assert record_member(PLAN, BYTECODE, {}, changed).data[:16] != first[:16]
+    other = {**BYTECODE, "zipstrap_importer.py": HEAD + b"other part"}
+    assert record_member(PLAN, other, {}, records).data[:16] != first[:16]
+
+
+@pytest.mark.parametrize("source", ["archive", "disk", "none"])
+def test_settings_say_where_the_sources_are(source: str) -> None:
+    now, _ = unpacked(record_member(planned(source=source), BYTECODE, {}, []).data)
+    assert now[1][10] == source
+
+
+def test_the_shim_gets_the_place() -> None:
+    made = record_member(PLAN, BYTECODE, {}, [])
+    shim = shim_member(b"<" + PLACE + b">", member(RECORD_MEMBER, 70000), made.data)
+    assert shim.name == "encodings/__init__.pyc"
+    assert len(shim.data) == len(PLACE) + 2
+    assert shim.data[1:25] == made.data[:24]
+    assert int.from_bytes(shim.data[25:29], "little") == 70000
+
+
+@pytest.mark.parametrize("pyc", [b"nothing", PLACE * 2])
+def test_a_shim_without_its_one_place_is_refused(pyc: bytes) -> None:
+    made = record_member(PLAN, BYTECODE, {}, [])
+    with pytest.raises(FileError, match="one place"):
+        shim_member(pyc, member(RECORD_MEMBER), made.data)
+
+
+def test_what_lies_behind_4_gb_is_refused() -> None:
+    with pytest.raises(OverflowError):
+        modules_of(member("a.pyc", 1 << 32))

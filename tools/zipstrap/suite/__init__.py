@@ -1,0 +1,1 @@
+"""CPython's own test suite, run from a directory and from the archive, and compared case by case."""
