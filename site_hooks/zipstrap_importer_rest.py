@@ -29,7 +29,7 @@ class Rest:
 
     @staticmethod
     def find_beside(importer, fullname):
-        """Return the spec of a module that lies on disk, of a package in the archive (its tests, up to 3.11)."""
+        """Return the spec of a module on disk, of a package in the archive (its tests, up to 3.11)."""
         folder = FOLDER + importer.prefix[:-1]
         return file_hook(folder).find_spec(fullname) if is_directory(folder) else None
 

@@ -557,7 +557,9 @@ def stored_results(folder: Path) -> list[Result]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("pythons", metavar="PYTHON", nargs="*", help="a path, or a version such as 3.13")
+    parser.add_argument(
+        "pythons", metavar="PYTHON", nargs="*", help="a path or a version; none: show what is in FOLDER"
+    )
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="a case; repeatable")
     parser.add_argument("-o", "--output", type=Path, default=Path("build/ecosystem"), metavar="FOLDER")
     parser.add_argument("--fresh", action="store_true", help="build the trees anew and run every case again")
@@ -577,6 +579,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProblemError as error:
         say(f"ecosystem: {error}")
         return 2
+    if not options.pythons:
+        results = stored_results(folder)
     print(table(results, cases), end="")
     bad = [each for each in results if each.outcome in ("different", "fails")]
     for each in bad:

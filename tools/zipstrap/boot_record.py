@@ -59,8 +59,8 @@ def record_member(
     """Return the last member of the library's archive. Pure.
 
     *bytecode* has the .pyc of the importer's two parts and *pycs* those of the library's members, by the
-    names of their sources; *records* say where these are in the archive. The data begins with an identity of all
-    this, which is in front of the second tuple too: a start knows by it that the archive is its own.
+    names of their sources; *records* say where these are in the archive. The data begins with an identity of
+    all this, which is in front of the second tuple too: a start knows by it that the archive is its own.
     """
     modules = sorted(_modules(plan, records), key=lambda place: place.name)
     files = sorted(_files(records), key=lambda place: place.name)

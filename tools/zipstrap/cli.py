@@ -255,8 +255,8 @@ def _add_selection(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--source",
         choices=CHOICES["source"],
-        help="where the sources are: in the archive beside the bytecode, as files in the library's folder for "
-        "tools that open them by path, or nowhere (default: disk in the layout fast, else archive)",
+        help="where the sources are: in the archive beside the bytecode, as files in the library's folder "
+        "for tools that open them by path, or nowhere (default: disk in the layout fast, else archive)",
     )
     verb.add_argument(
         "--compress", choices=CHOICES["compress"], help="how members are kept (default: stored)"
