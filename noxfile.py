@@ -91,6 +91,13 @@ def ecosystem(session: nox.Session) -> None:
     session.run("python", "tests/ecosystem/run.py", *arguments)
 
 
+@nox.session(default=False)
+def suite(session: nox.Session) -> None:
+    """Compare directory and archive by CPython's own suite: ``nox -s suite -- 3.13 --smoke``."""
+    _install(session)
+    session.run("zipstrap", "test", *session.posargs)
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a broken link is an error."""

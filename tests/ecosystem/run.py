@@ -136,6 +136,7 @@ _NOISE: Sequence[tuple[re.Pattern[str], str]] = [
         (r"\b0x[0-9a-fA-F]{6,}\b", "0xADDRESS"),
         (r"\b[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\b", "UUID"),
         (r"\b\d{12,}\b", "NUMBER"),
+        (r"\bwhen=\d+\.\d+", "when=TIME"),
         (r"\b[0-9a-f]{32,}\b", "HEX"),
         (r"wheels(/[0-9a-f]{2}){3}/", "wheels/XX/"),
         (r"sha256[=:][\w=-]+", "sha256=HASH"),

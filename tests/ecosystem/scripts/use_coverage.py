@@ -8,20 +8,20 @@ show.write(
     "program.py",
     """
     import argparse, asyncio, dataclasses, decimal, email.message, json, logging, sys, textwrap, threading
-    import helper
+    import parts
     def main(n):
         if n > 5:
             print("never")
         print(json.loads("[1]"), textwrap.fill("a b c", 3))
-        thread = threading.Thread(target=helper.work)
+        thread = threading.Thread(target=parts.work)
         thread.start()
         thread.join()
-        asyncio.run(helper.later())
+        asyncio.run(parts.later())
     main(1)
     """,
 )
 show.write(
-    "helper.py",
+    "parts.py",
     """
     import asyncio
     def work():

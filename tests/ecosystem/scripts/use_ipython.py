@@ -45,7 +45,7 @@ show.write(
     print(shell.object_inspect_mime("json.loads", detail_level=1)["text/plain"])
     from IPython.core.completerlib import module_list, try_import
     import os, sys
-    for path in sys.path:
+    for path in [path for path in sys.path if not path.endswith(".zip")]:
         print(path, sorted(module_list(path)))
     from IPython.core.completerlib import get_root_modules
     print(sorted(get_root_modules()))
