@@ -49,7 +49,7 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the unit and contract tests in every host that is here."""
     _install(session, "test")
-    _pytest(session, session.posargs, "tests/unit", "tests/contract")
+    _pytest(session, session.posargs, "tests/unit", "tests/contract", "tests/ecosystem")
 
 
 @nox.session

@@ -1048,7 +1048,7 @@ def spec():
     return m, m.wrap.__module__
 show(spec)
 show(shutil.copy, textwrap.__file__, "copied.py")
-show(compileall.compile_file, textwrap.__file__)
+show(lambda: compileall.compile_file(textwrap.__file__, quiet=1))  # whether it was compiled before differs
 show(lambda: sorted(trace._find_executable_linenos(textwrap.__file__))[:9] if hasattr(trace, "_find_executable_linenos") else "")
 show(lambda: (os.path.isfile(textwrap.__file__), os.path.isdir(os.path.dirname(json.__file__)), os.path.exists(json.__path__[0])))
 """,
