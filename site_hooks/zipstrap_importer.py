@@ -180,7 +180,7 @@ def path_hook(path):
         elif path.endswith(ARCHIVE[ARCHIVE.rfind("/") :]) and rest().is_archive(path):
             return ROOT  # by another name: site of 3.8 makes sys.path absolute
         elif MENDS and not is_directory(path):
-            return rest().MendedImporter(path)
+            rest().mend_zipimporter()  # the next hook
     raise ImportError("not of the library's archive", path=path)
 
 

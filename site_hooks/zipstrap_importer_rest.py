@@ -58,6 +58,9 @@ class Rest:
     @staticmethod
     def get_code(importer, fullname):
         """Return the code object of a module; ImportError if there is no such module."""
+        if importer.name and fullname != importer.name:
+            text = "loader for %s cannot handle %s" % (importer.name, fullname)
+            raise ImportError(text, name=fullname)
         name = known(importer, fullname)
         return Rest.code_of(name, FOLDER + file_name(name))
 
@@ -116,6 +119,12 @@ class Rest:
                 if isinstance(importer, LibraryImporter):
                     importer.archive = LIBRARY_ARCHIVE
         return True
+
+    @staticmethod
+    def mend_zipimporter():
+        """Let first imports from any archive by several threads work on 3.8 and 3.9."""
+        for name in ("find_spec", "create_module", "exec_module"):
+            setattr(zipimport.zipimporter, name, getattr(Mended, name))
 
     @staticmethod
     def guard():
@@ -298,8 +307,8 @@ class Resources:
         return list(dict.fromkeys(inside))
 
 
-class MendedImporter(zipimport.zipimporter):
-    """zipimporter of 3.8 and 3.9 for any archive, with the methods that it has from 3.10 on."""
+class Mended:
+    """What zipimporter of 3.8 and 3.9 lacks, and has from 3.10 on."""
 
     def find_spec(self, fullname, target=None):
         """Return the spec of a module or of a portion of a namespace package, or None."""
@@ -320,9 +329,6 @@ class MendedImporter(zipimport.zipimporter):
     def exec_module(self, module):
         """Run a module's code in it."""
         bootstrap._call_with_frames_removed(exec, self.get_code(module.__spec__.name), module.__dict__)
-
-
-Rest.MendedImporter = MendedImporter
 
 
 def rest():
