@@ -320,7 +320,7 @@ def test_unknown_names_are_all_said_at_once(place: Place, one: Target) -> None:
         (("--jobs", "many"), "many"),
         (("--optimize", "3"), "--optimize"),
         (("--compress", "zstd"), "zstd"),
-        (("--source", "disk"), "disk"),
+        (("--source", "tape"), "tape"),
         (("--guard", "explode"), "explode"),
         (("--no-such-option",), "--no-such-option"),
         (("--include", "json", "--exclude", "json"), "both included and excluded"),

@@ -137,6 +137,9 @@ def test_no_probe_differs(pair: Pair) -> None:
         if probe.since <= version <= probe.until and not _is_known(probe.name, version)
     ]
     assert len(probes) > 200
+    # CI runs a part of CPython's own suite with these versions
+    if version in ((3, 11), (3, 13), (3, 15)) and "ZIPSTRAP_TEST_ALL_PROBES" not in os.environ:
+        probes = probes[::4]
     assert "\n".join(filter(None, _differences(pair, probes).values())) == ""
 
 
@@ -250,7 +253,10 @@ def test_a_start_reads_nothing_but_the_archives(pair: Pair, request: pytest.Fixt
     opened = {
         match[1]
         for match in re.finditer(r'"([^"]+)", O_RDONLY[^)]*\) = \d', done.stderr)
-        if match[1].startswith(root) and os.path.isfile(match[1]) and ".so" not in match[1]
+        if match[1].startswith(root)
+        and os.path.isfile(match[1])
+        # Debian has a sitecustomize on disk
+        and not re.search(r"\.so|sitecustomize", match[1])
     }
     allowed = {str(path) for path in pair.fast.root.glob("lib*/python3*.zip")}
     assert opened <= allowed

@@ -209,6 +209,8 @@ def _table_lines(inspection: Inspection) -> Iterator[str]:
 def _tree_lines(items: Iterable[Item]) -> Iterator[str]:
     shown: tuple[str, ...] = ()
     for item in sorted(items, key=lambda item: (item.origin != "archive", item.path.split("/"))):
+        if item.path.endswith("/"):
+            continue  # an entry for a folder, which is shown with what it holds
         place = "archive" if item.origin == "archive" else "tree"
         *folders, name = (place, *item.path.strip("/").split("/"))
         for depth, folder in enumerate(folders):

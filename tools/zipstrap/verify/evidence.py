@@ -484,7 +484,14 @@ def _archive(
                         data = archive.read(name)
                         if name.endswith(".pyc"):
                             on_disk = f"{layout.library}/{name[:-1]}"
-                            if on_disk in files and name[:-1] not in names:  # --source disk
+                            record = recorded.get(on_disk)
+                            # --source disk; a module on disk has its own bytecode
+                            if (
+                                record is not None
+                                and record.kind == "data"
+                                and on_disk in files
+                                and name[:-1] not in names
+                            ):
                                 heads.append((inside + name, on_disk, data[:16]))
                                 sources.add(on_disk, (root / on_disk).read_bytes())
                             else:
