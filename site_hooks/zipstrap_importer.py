@@ -49,6 +49,7 @@ importer_cache = sys.path_importer_cache
 file_hook = sys.path_hooks[-1]
 INDEX = RECORDS = None
 looked_at = 0
+customized = False
 
 
 def rest():
@@ -100,8 +101,7 @@ class LibraryImporter(SourceFileLoader, zipimporter):
         if name in BOOT:
             is_package = name == "encodings"
         else:
-            if INDEX is None and name in CUSTOMIZE:
-                # Few have one, and the archive has none: no need for the index.
+            if name in CUSTOMIZE:  # the archive has none: no need for the index
                 if name == "sitecustomize":
                     before_sitecustomize()
                 return None
@@ -246,7 +246,11 @@ def guard():
 
 
 def before_sitecustomize():
-    # site has set up sys.path, and nobody else's code ran yet.
+    # site has set up sys.path, and imports what administrators have put there.
+    global customized
+    if customized:
+        return
+    customized = True
     try:
         if GUARD != "off":
             guard()

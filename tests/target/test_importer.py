@@ -7,12 +7,14 @@ import os
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from zipstrap.worker import clean_environment
 
 from .interpreters import Target, lack
 from .probes import KNOWN, PROBES, STORM, Probe
@@ -71,6 +73,8 @@ class Pair:
         )
         said = done.stdout + b"\n---- stderr\n" + done.stderr + b"\n---- status %d\n" % done.returncode
         text = said.decode("utf-8", "replace").replace(f"{tree.root}.work", "WORK")
+        # a repr may be cut off in the middle of the tree's name
+        text = re.sub(rf"{re.escape(str(self.base))}/\w*\.\.\.", "ROOT...", text)
         text = text.replace(str(tree.root), "ROOT")
         text = re.sub(rf"/{tree.root.name}\b", "/ROOT", text)
         for noise, mark in _NOISE:
@@ -261,3 +265,21 @@ def test_a_start_reads_nothing_but_the_archives(pair: Pair, request: pytest.Fixt
     allowed = {str(path) for path in pair.fast.root.glob("lib*/python3*.zip")}
     assert opened <= allowed
     assert opened
+
+
+def test_zips_are_added_where_a_pth_file_has_imported_from_the_library(pair: Pair) -> None:
+    tree = pair.copy("zips")
+    site = tree.root / tree.manifest.layout.site
+    (site / "zips").mkdir()
+    (site / "early.pth").write_text("import difflib\n")
+    with zipfile.ZipFile(site / "zips" / "mine.zip", "w") as archive:
+        archive.writestr("from_a_zip.py", "value = 1\n")
+    code = "import sys, from_a_zip; assert 'difflib' in sys.modules; print(from_a_zip.value)"
+    done = subprocess.run(
+        [str(tree.executable), "-c", code],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
