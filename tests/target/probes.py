@@ -429,7 +429,7 @@ open("probe.py")
         _INSPECTED
         + """\
 for thing in THINGS:
-    print("##", repr(thing)[:60].partition(" at 0x")[0])
+    print("##", repr(thing).partition(" at 0x")[0])
     for ask in (inspect.getsourcefile, inspect.getfile, inspect.getmodule, inspect.getabsfile,
                 inspect.getcomments, inspect.getdoc, inspect.getsourcelines, inspect.getsource):
         try:
