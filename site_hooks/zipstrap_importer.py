@@ -152,6 +152,8 @@ class LibraryImporter(SourceFileLoader, zipimporter):
     def __getattr__(self, name):
         if name == "_files":  # zipimporter's own methods ask for it, up to 3.12
             return rest().zip_directory()
+        if name == "discover" and is_directory(self.path):  # 3.15: what tracebacks suggest
+            return file_hook(self.path).discover
         raise AttributeError("%r object has no attribute %r" % (type(self).__name__, name))
 
 
