@@ -73,7 +73,9 @@ def make_trees(facts: Facts, folder: Path) -> dict[str, list[str]]:
     commands = {}
     for name, options in {"bare": BARE, **HOOKED}.items():
         if options.zips != "start" or facts.feature_version >= START_SINCE:
-            settings = Settings(profile="minimal", exclude=("dev",), options=options, verify=False)
+            settings = Settings(
+                profile="minimal", layout="standard", exclude=("dev",), options=options, verify=False
+            )
             built = build(facts, folder / name, settings)
             commands[name] = [str(built.tree / built.manifest.layout.executable), "-c", "pass"]
     return commands

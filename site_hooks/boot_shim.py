@@ -26,11 +26,12 @@ def _become_real(names):
         line = "zipstrap: %s %s; build the tree anew\n" % (library, problem)
         write(2, line.encode("utf-8", "surrogateescape"))
         _exit(121)
-    record = loads(memoryview(data)[24:])
+    data = memoryview(data)
+    record = loads(data[24:])
     space = {"__name__": "importlib._zipstrap", "__builtins__": __builtins__}
-    space.update(ARCHIVE=archive, RECORD=record, PLACE=(place[:16], offset + 24 + size, later))
-    exec(loads(record[0]), space)
-    return space["install"](names)
+    space.update(ARCHIVE=archive, DATA=data, RECORD=record, PLACE=(place[:16], offset + 24 + size, later))
+    exec(loads(data[record[0] :]), space)
+    return space.pop("install")(names)
 
 
 exec(_become_real(globals()))

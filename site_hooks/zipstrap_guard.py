@@ -86,10 +86,10 @@ def faults(own, archive):
 
 
 def guard(own, action, archive=None):
-    """Say in one line on stderr what is wrong, and stop if *action* is stop."""
+    """Say in one line on stderr what is wrong, and stop if *action* is stop; tell whether anything is."""
     wrong = faults(own, archive or own.archive)
     if not wrong:
-        return
+        return False
     line = "zipstrap: %s is not the tree's own: expected %r, found %r" % wrong[0]
     if len(wrong) > 1:
         line += " (and %d more)" % (len(wrong) - 1)
@@ -101,3 +101,4 @@ def guard(own, action, archive=None):
     finally:
         if action == "stop":
             os._exit(STATUS)  # SystemExit would add a traceback of site's
+    return True

@@ -14,49 +14,45 @@
 # called importlib._zipstrap, because debuggers skip importlib* (Lib/bdb.py).
 
 import sys
-from _frozen_importlib import ModuleSpec, _call_with_frames_removed
+from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import SourceFileLoader, _LoaderBasics
 from _imp import _fix_co_filename, extension_suffixes
-from _thread import RLock
 from marshal import loads
-from posix import readlink, register_at_fork, stat
+from posix import F_OK, access, readlink, stat
 from zipimport import zipimporter
 
-CODE, SETTINGS, BOOT_NAMES, BOOT_CODES = RECORD
 (
-    ARCHIVE_PLACE, LIBRARY_PLACE, DYNLOAD_PLACE, LIBRARY_ARCHIVE_PLACE, EXECUTABLE_PLACE, SITE_PLACES,
-    ON_DISK, CACHE_TAG, EXTENSION_SUFFIX, LEVEL, SOURCES, GUARD, ZIPS,
-) = SETTINGS  # fmt: skip
+    _, BOOT_NAMES, BOOT_PLACES, ARCHIVE_PLACE, LIBRARY_PLACE, DYNLOAD_PLACE, LIBRARY_ARCHIVE_PLACE,
+    EXECUTABLE_PLACE, SITE_PLACES, CACHE_TAG, LEVEL, SOURCES, GUARD, ZIPS,
+) = RECORD  # fmt: skip
 TREE = ARCHIVE[: -len(ARCHIVE_PLACE)]
 FOLDER = TREE + LIBRARY_PLACE + "/"
 LIBRARY_ARCHIVE = TREE + LIBRARY_ARCHIVE_PLACE
 # sys.path has these in every start.
 FOLDERS = (FOLDER[:-1], TREE + DYNLOAD_PLACE) + tuple([TREE + place for place in SITE_PLACES])
-# The kinds of an entry of the index.
-PACKAGE, DEFLATED, EXTENSION, NAMESPACE, UNCOMPILED = 1, 2, 4, 8, 16
-BOOT = dict(zip(BOOT_NAMES, BOOT_CODES))
-del RECORD, CODE, BOOT_CODES  # the blobs go when BOOT has handed them out
+# Where in DATA the code of a module is, counted from its end.
+BOOT = dict(zip(BOOT_NAMES, BOOT_PLACES))
+del RECORD, BOOT_NAMES, BOOT_PLACES
 # The archive's bytecode is of one level; for another one the sources are compiled.
 COMPILES = SOURCES != "none" and sys.flags.optimize > LEVEL == 0
 CACHED = ".%s%s.pyc" % (CACHE_TAG, ".opt-%d" % sys.flags.optimize if sys.flags.optimize else "")
-# These list modules by kind of importer, or read sources by path.
-ADAPTED = ("pkgutil", "linecache", "tokenize") if SOURCES == "archive" else ("pkgutil",)
 CUSTOMIZE = ("sitecustomize", "usercustomize")
 # Before 3.10 zipimporter has no exec_module: first imports of one module by several threads fail.
 MENDS = sys.version_info < (3, 10)
-LOCK = RLock()
 importer_cache = sys.path_importer_cache
 file_hook = sys.path_hooks[-1]
 INDEX = RECORDS = None
 looked_at = 0
-customized = False
 
 
 def rest():
-    # The first call reads the index and the rest, which puts a function in the place of this one.
+    # The first call reads the index and the rest, which puts a function in the place of this one. The lock
+    # is one that fork() waits for: no child inherits it from a thread that is gone.
+    from _imp import acquire_lock, release_lock
     from posix import O_CLOEXEC, O_RDONLY, close, open, pread
 
-    with LOCK:
+    acquire_lock()
+    try:
         if globals()["rest"] is LOADING:
             identity, offset, size = PLACE
             file = open(LIBRARY_ARCHIVE, O_RDONLY | O_CLOEXEC)
@@ -66,153 +62,142 @@ def rest():
                 raise ImportError("zipstrap: %s is not the archive of this start any more" % LIBRARY_ARCHIVE)
             globals().update(DESCRIPTOR=file, LATER=loads(memoryview(data)[16:]))
             exec(loads(LATER[0]), globals())
+    finally:
+        release_lock()
     return globals()["rest"]()
 
 
 LOADING = rest
-# A thread may fork while another one reads the rest.
-register_at_fork(after_in_child=lambda: globals().update(LOCK=RLock()))
-
-
-def code_of(name, path):
-    data = None if COMPILES else BOOT.pop(name, None)
-    if data is None:
-        return rest().code_of(name, path)
-    code = loads(data)
-    _fix_co_filename(code, path)
-    return code
 
 
 class LibraryImporter(SourceFileLoader, zipimporter):
     # The finder of a folder of the archive (no name), and the loader of one of its modules.
+    #
+    # Containers that live from here on cost more than instructions: each brings the next collection nearer
+    # and is visited by it. So there is no function here that an empty start does not call, but for
+    # trampolines to the rest, which adds what presupposes an import (__reduce__: one of pickle).
     __module__ = "_frozen_importlib_external"  # site's abs_paths corrects the modules of such loaders
+    exec_module = _LoaderBasics.exec_module  # by get_code
     if hasattr(zipimporter, "load_module"):
         load_module = _LoaderBasics.load_module  # not zipimporter's, which names modules in its own way
-
-    def __init__(self, prefix, name="", path=""):
-        self.archive = LIBRARY_ARCHIVE
-        self.prefix = prefix
-        self.name = name
-        self.path = path or FOLDER + prefix[:-1]
+    archive = LIBRARY_ARCHIVE
+    prefix = ""
 
     def find_spec(self, fullname, target=None):
-        name = self.prefix.replace("/", ".") + fullname.rpartition(".")[2]
-        path = FOLDER + name.replace(".", "/")
+        last = fullname.rpartition(".")[2]
+        name = self.prefix.replace("/", ".") + last
+        folder = FOLDER + self.prefix
+        path = folder + last
         if name in BOOT:
-            is_package = name == "encodings"
+            kind = name == "encodings"  # 1, a package
         else:
             if name in CUSTOMIZE:  # the archive has none: no need for the index
-                if name == "sitecustomize":
-                    before_sitecustomize()
+                if name == "sitecustomize" and "watch" in globals():
+                    globals().pop("watch")(True)
                 return None
-            at = (INDEX or rest().index()).get(name)
+            at = (rest().index() if INDEX is None else INDEX)[name]
             if at is None:
                 return rest().find_beside(self, fullname) if self.prefix else None
             kind = RECORDS[at + 12]
-            is_package = kind & PACKAGE
-            if kind & (EXTENSION | NAMESPACE):
+            if kind & 12:  # an extension module, or a portion of a namespace package
                 return rest().rare_spec(fullname, path, kind)
-        origin = path + ("/__init__.py" if is_package else ".py")
-        spec = ModuleSpec(fullname, LibraryImporter(self.prefix, fullname, origin), origin=origin)
-        if is_package:
+        origin = path + ("/__init__.py" if kind & 1 else ".py")
+        loader = LibraryImporter(fullname, origin)
+        loader.prefix = self.prefix
+        spec = ModuleSpec(fullname, loader, origin=origin)
+        if kind & 1:
             spec.submodule_search_locations = [path]
             if path not in importer_cache:
-                importer_cache[path] = LibraryImporter(name.replace(".", "/") + "/")
-            path += "/__init__"
+                finder = importer_cache[path] = LibraryImporter("", path)
+                finder.prefix = self.prefix + last + "/"
+            folder = path + "/"
+            last = "__init__"
         if sys.pycache_prefix is None:  # else the spec works it out
-            folder, _, last = path.rpartition("/")
-            spec.cached = "%s/__pycache__/%s%s" % (folder, last, CACHED)
+            spec._cached = folder + "__pycache__/" + last + CACHED
         spec._set_fileattr = True
+        if kind & 128:  # sees what is in the archive
+            rest().adapt(name, loader)
         return spec
 
-    def create_module(self, spec):
-        return None
-
-    def exec_module(self, module):
-        name = self.prefix.replace("/", ".") + module.__spec__.name.rpartition(".")[2]
-        _call_with_frames_removed(exec, code_of(name, module.__spec__.origin), module.__dict__)
-        if name in ADAPTED:
-            rest().adapt(name, module)
-
     def get_code(self, fullname):
-        return rest().get_code(self, fullname)
+        name = self.prefix.replace("/", ".") + fullname.rpartition(".")[2]
+        data = DATA  # the rest lets it go, in another thread perhaps, when BOOT is empty
+        at = None if COMPILES or fullname != self.name else BOOT.pop(name, None)
+        if at is None:
+            return rest().get_code(self, fullname)
+        code = loads(data[at:])
+        _fix_co_filename(code, self.path)
+        return code
 
     def invalidate_caches(self):
         pass  # an index that was built in does not change
 
-    def __repr__(self):
+    def __repr__(self):  # in the log of -v
         return '<LibraryImporter (SourceFileLoader, zipimporter) object "%s/%s">' % (
             self.archive,
             self.prefix,
         )
 
-    def __reduce__(self):
-        return SourceFileLoader, (self.name, self.path)
-
     def __getattr__(self, name):
-        if name == "_files":  # zipimporter's own methods ask for it, up to 3.12
-            return rest().zip_directory()
-        if name == "discover" and is_directory(self.path):  # 3.15: what tracebacks suggest
-            return file_hook(self.path).discover
-        raise AttributeError("%r object has no attribute %r" % (type(self).__name__, name))
-
-
-def delegate(name):
-    def method(self, argument):
-        return getattr(rest(), name)(self, argument)
-
-    setattr(LibraryImporter, name, method)
+        return rest().attribute(self, name)
 
 
 def path_hook(path):
-    if path == ARCHIVE:
-        return ROOT
-    if path in FOLDERS:  # zipimporter would find that out the long way
-        finder = file_hook(path)
-        if path == FOLDERS[0]:
-            finder.find_spec = archive_first(finder.find_spec)
-            if SOURCES == "archive":
-                finder.get_data = ROOT.get_data  # 3.15: linecache, frozen there, asks for it
-        return finder
     if isinstance(path, str):
-        if path.startswith(FOLDER):
-            inner = path[len(FOLDER) :].rstrip("/")
-            if inner.partition("/")[0] not in ON_DISK and rest().is_folder(inner):
-                return LibraryImporter(inner + "/")
-        elif path.endswith(ARCHIVE[ARCHIVE.rfind("/") :]) and rest().is_archive(path):
-            return ROOT  # by another name: site of 3.8 makes sys.path absolute
+        if path == ARCHIVE:
+            return ROOT
+        if path in FOLDERS:  # zipimporter would find that out the long way
+            finder = file_hook(path)
+            finder.find_spec = METHOD(find_on_disk, finder)
+            if path == FOLDERS[0] and SOURCES != "disk":
+                finder.get_data = ROOT.get_data  # 3.15: linecache, frozen there, asks for it
+            return finder
+        # A script that lies in the library is no reason to read the index: its sources are there.
+        inside = path.startswith(FOLDER) and (INDEX is not None or SOURCES != "disk")
+        if inside or path.endswith(ARCHIVE_NAME):
+            finder = rest().finder_of(path)
+            if finder is not None:
+                return finder
         elif MENDS and not is_directory(path):
             rest().mend_zipimporter()  # the next hook
     raise ImportError("not of the library's archive", path=path)
 
 
-def archive_first(find_on_disk):
-    # Let the library's folder, which has the sources, give the archive's modules: nobody compiles them.
-    def find_spec(fullname, target=None):
-        if fullname in CUSTOMIZE:
-            # To look for these few is quicker than to list the folder.
-            path = FOLDER + fullname
-            if not any(exists(path + end) for end in ("", ".py", ".pyc", *extension_suffixes())):
-                return None
-            return find_on_disk(fullname, target)
-        return ROOT.find_spec(fullname) or find_on_disk(fullname, target)
+def find_on_disk(finder, fullname, target=None):
+    # Find what lies in one of the tree's folders on disk.
+    if fullname in CUSTOMIZE:
+        # To ask for these few is quicker than to list the folder. That its time is still the build's would
+        # say nothing: a copy of the tree over itself sets the time back and leaves what was added.
+        path = finder.path + "/" + fullname
+        for end in ENDS:
+            if access(path + end, F_OK):
+                break
+        else:
+            return None
+    elif finder.path == FOLDERS[0]:
+        # The library's folder, which has the sources, gives the archive's modules: nobody compiles them.
+        spec = ROOT.find_spec(fullname)
+        if spec is not None:
+            return spec
+    return type(finder).find_spec(finder, fullname, target)
 
-    return find_spec
 
-
-def exists(path):
+def watch(at_site):
+    # Look at what was loaded, once encodings is there; and once more when site has set up sys.path, before
+    # it imports what administrators have put there.
+    global looked_at
     try:
-        stat(path)
-    except OSError:
-        return False
-    return True
+        if GUARD != "off" and not is_ours():
+            rest().guard()
+        if at_site:
+            del globals()["is_ours"]
+            for place in SITE_PLACES if ZIPS else ():
+                if TREE + place in sys.path and access(TREE + place + "/zips/.", F_OK):
+                    from zipstrap_zips import add
 
-
-def is_directory(path):
-    try:
-        return stat(path)[0] & 0o170000 == 0o040000
-    except (OSError, ValueError):
-        return False
+                    add(TREE + place)
+    except Exception:
+        pass  # no start fails because of us
 
 
 def is_ours():
@@ -221,7 +206,10 @@ def is_ours():
     if not looked_at:
         if not sys.base_prefix + "/" == sys.base_exec_prefix + "/" == TREE:
             return False
-        if readlink("/proc/self/exe").rpartition("/")[0] != TREE + EXECUTABLE_PLACE:
+        try:
+            if readlink("/proc/self/exe").rpartition("/")[0] != TREE + EXECUTABLE_PLACE:
+                return False
+        except OSError:  # a system without /proc
             return False
     for entry in sys.path:
         if entry.endswith("/lib-dynload") and not entry.startswith(TREE):
@@ -230,39 +218,13 @@ def is_ours():
     for module in modules[looked_at:]:
         # A frozen module's __file__ names a file that is not there: only loaders tell the truth.
         loader = getattr(getattr(module, "__spec__", None), "loader", None)
-        if not isinstance(loader, type):  # built in or frozen
+        kind = type(loader)
+        if kind is not type and kind is not LibraryImporter:  # neither built in or frozen, nor ours
             place = getattr(loader, "archive", None) or getattr(loader, "path", None)
-            if place and place != LIBRARY_ARCHIVE and place != ARCHIVE:
+            if place and place != ARCHIVE:
                 return False
     looked_at = len(modules)
     return True
-
-
-def guard():
-    try:
-        if is_ours():
-            return
-    except OSError:
-        pass  # a system without /proc
-    rest().guard()
-
-
-def before_sitecustomize():
-    # site has set up sys.path, and imports what administrators have put there.
-    global customized
-    if customized:
-        return
-    customized = True
-    try:
-        if GUARD != "off":
-            guard()
-        for place in SITE_PLACES if ZIPS else ():
-            if TREE + place in sys.path and is_directory(TREE + place + "/zips"):
-                from zipstrap_zips import add
-
-                add(TREE + place)
-    except Exception:
-        pass  # no start fails because of us
 
 
 def install(names):
@@ -280,16 +242,32 @@ def install(names):
     del names["_become_real"]
     own.submodule_search_locations = names["__path__"] = spec.submodule_search_locations
     # Up to 3.10 only site knows whether this is a venv.
-    if GUARD != "off" and (sys.version_info >= (3, 11) or sys.flags.no_site):
+    if sys.version_info >= (3, 11) or sys.flags.no_site:
+        watch(False)
+    return spec.loader.get_code("encodings")
+
+
+if MENDS:
+
+    def is_directory(path):
         try:
-            guard()
-        except Exception:
-            pass
-    return code_of("encodings", spec.origin)
+            return stat(path)[0] & 0o170000 == 0o040000
+        except (OSError, ValueError):
+            return False
 
 
-if SOURCES == "archive":
+if SOURCES != "disk":  # then the data files are in the archive too
+
+    def delegate(name):
+        def method(self, argument):
+            return getattr(rest(), name)(self, argument)
+
+        setattr(LibraryImporter, name, method)
+
     delegate("get_data")
     delegate("get_source")
     delegate("get_resource_reader")
-ROOT = LibraryImporter("")
+ARCHIVE_NAME = ARCHIVE[ARCHIVE.rfind("/") :]
+ENDS = ("", ".py", ".pyc") + tuple(extension_suffixes())
+ROOT = LibraryImporter("", FOLDER[:-1])
+METHOD = type(ROOT.find_spec)

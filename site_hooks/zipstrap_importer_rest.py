@@ -7,14 +7,43 @@ import _frozen_importlib as bootstrap
 import _frozen_importlib_external as external
 import sys
 import zipimport
-from _imp import _fix_co_filename
-from posix import O_CLOEXEC, O_RDONLY, close, fstat, open, pread, stat
+from _imp import _fix_co_filename, acquire_lock, release_lock
+from posix import O_CLOEXEC, O_RDONLY, close, dup, fstat, open, pread, stat
 
-_, NAMES, RECORDS, FILES, FILE_RECORDS = LATER
+_, ON_DISK, EXTENSION_SUFFIX, NAMES, RECORDS, FILES, FILE_RECORDS = LATER
 # A record has 16 bytes: where the data begins, its size in the archive, its size, and its kind.
-INDEX = dict(zip(NAMES.split("\n"), range(0, len(RECORDS), 16)))
-FILE_INDEX = dict(zip(FILES.split("\n"), range(0, len(FILE_RECORDS), 16)))
-IDENTITY = fstat(DESCRIPTOR)[1:3]
+PACKAGE, DEFLATED, EXTENSION, NAMESPACE, UNCOMPILED = 1, 2, 4, 8, 16
+
+
+class Index(dict):
+    """Where in the records each name is; None for what is not there.
+
+    Only names that somebody asks for become objects: hundreds of others would stay for life.
+    """
+
+    def __init__(self, names, separator):
+        # For each package or folder a text with a line for each name: a tab, and its number in two digits.
+        self.names, self.separator = dict(zip(names[::2], names[1::2])), separator
+
+    def __missing__(self, name):
+        package, _, last = name.rpartition(self.separator)
+        text = self.names.get(package, "")
+        at = text.find("\n" + last + "\t")
+        if at < 0 or "\n" in last:
+            return None
+        high, low = text[at + len(last) + 2 : at + len(last) + 4]
+        self[name] = at = ((ord(high) - 48) * 64 + ord(low) - 48) * 16
+        return at
+
+    def inside(self, package):
+        """Return the last parts of the names in a package or folder."""
+        return [line.partition("\t")[0] for line in self.names.get(package, "").split("\n")[1:-1]]
+
+
+INDEX, FILE_INDEX = Index(NAMES, "."), Index(FILES, "/")
+# Kinds that the other part need not know.
+ZSTANDARD, DICTIONARY = 32, 64
+FRAMES = None
 number = int.from_bytes
 del LATER, NAMES, FILES
 
@@ -34,16 +63,6 @@ class Rest:
         return file_hook(folder).find_spec(fullname) if is_directory(folder) else None
 
     @staticmethod
-    def code_of(name, path):
-        """Return the code of a module, as if compiled from *path*."""
-        at = INDEX[name]
-        if COMPILES or RECORDS[at + 12] & UNCOMPILED:
-            return compile(source_of(name), path, "exec", dont_inherit=True)
-        code = loads(memoryview(content(RECORDS, at))[16:])
-        _fix_co_filename(code, path)
-        return code
-
-    @staticmethod
     def rare_spec(fullname, path, kind):
         """Return the spec of a portion of a namespace package, or of an extension module."""
         if kind & NAMESPACE:
@@ -58,16 +77,28 @@ class Rest:
     @staticmethod
     def get_code(importer, fullname):
         """Return the code object of a module; ImportError if there is no such module."""
-        if importer.name and fullname != importer.name:
+        if fullname == importer.name:
+            name, path = importer.prefix.replace("/", ".") + fullname.rpartition(".")[2], importer.path
+        elif importer.name:
             text = "loader for %s cannot handle %s" % (importer.name, fullname)
             raise ImportError(text, name=fullname)
-        name = known(importer, fullname)
-        return Rest.code_of(name, FOLDER + file_name(name))
+        else:
+            name = known(importer, fullname)
+            path = FOLDER + file_name(name)
+        at = INDEX[name]
+        if COMPILES or RECORDS[at + 12] & UNCOMPILED:
+            return compile(source_of(name), path, "exec", dont_inherit=True)
+        code = loads(memoryview(content(RECORDS, at))[16:])
+        _fix_co_filename(code, path)
+        return code
 
     @staticmethod
     def get_source(importer, fullname):
-        """Return the text of a module's source."""
-        return external.decode_source(source_of(known(importer, fullname)))
+        """Return the text of a module's source; None if there are no sources."""
+        name = known(importer, fullname)
+        if SOURCES == "none" and stored(file_name(name)) is None:
+            return None
+        return external.decode_source(source_of(name))
 
     @staticmethod
     def get_data(importer, pathname):
@@ -85,40 +116,29 @@ class Rest:
         return Resources(FOLDER + importer.prefix + fullname.rpartition(".")[2] + "/")
 
     @staticmethod
-    def zip_directory():
-        """Return zipimport's own directory of the library's archive."""
-        cache = zipimport._zip_directory_cache
-        if LIBRARY_ARCHIVE not in cache:
-            cache[LIBRARY_ARCHIVE] = zipimport._read_directory(LIBRARY_ARCHIVE)
-        return cache[LIBRARY_ARCHIVE]
+    def attribute(importer, name):
+        """Return an attribute that a loader has not; AttributeError for nearly all."""
+        if name == "_files":  # zipimporter's own methods ask for it, up to 3.12
+            cache = zipimport._zip_directory_cache
+            if LIBRARY_ARCHIVE not in cache:
+                cache[LIBRARY_ARCHIVE] = zipimport._read_directory(LIBRARY_ARCHIVE)
+            return cache[LIBRARY_ARCHIVE]
+        if name == "discover" and is_directory(importer.path):  # 3.15: what tracebacks suggest
+            return file_hook(importer.path).discover
+        raise AttributeError("%r object has no attribute %r" % (type(importer).__name__, name))
 
     @staticmethod
-    def is_folder(inner):
-        """Tell whether *inner*, below the library's folder, is a folder of the archive with modules."""
-        at = INDEX.get(inner.replace("/", "."))
-        return at is not None and bool(RECORDS[at + 12] & (PACKAGE | NAMESPACE))
-
-    @staticmethod
-    def is_archive(path):
-        """Tell whether *path* is another name of the archive that the interpreter found.
-
-        Up to 3.10 the first may be relative or have dots in it; `site` replaces it by a clean one, and what
-        is imported from then on has clean names.
-        """
-        global ARCHIVE, TREE, FOLDER, LIBRARY_ARCHIVE, FOLDERS
-        try:
-            if stat(path)[1:3] != stat(ARCHIVE)[1:3]:
-                return False
-        except (OSError, ValueError):
-            return False
-        if path.endswith(ARCHIVE_PLACE) and path[:1] == "/" and (ARCHIVE[:1] != "/" or "/.." in ARCHIVE):
-            ARCHIVE, TREE = path, path[: -len(ARCHIVE_PLACE)]
-            FOLDER, LIBRARY_ARCHIVE = TREE + LIBRARY_PLACE + "/", TREE + LIBRARY_ARCHIVE_PLACE
-            FOLDERS = (FOLDER[:-1], TREE + DYNLOAD_PLACE) + tuple([TREE + place for place in SITE_PLACES])
-            for importer in list(importer_cache.values()):
-                if isinstance(importer, LibraryImporter):
-                    importer.archive = LIBRARY_ARCHIVE
-        return True
+    def finder_of(path):
+        """Return the finder of a folder of the archive by its path; None for another folder."""
+        if not path.startswith(FOLDER):
+            return ROOT if is_archive(path) else None  # site of 3.8 makes sys.path absolute
+        inner = path[len(FOLDER) :].rstrip("/")
+        at = None if inner.partition("/")[0] in ON_DISK else INDEX[inner.replace("/", ".")]
+        if at is None or not RECORDS[at + 12] & (PACKAGE | NAMESPACE):
+            return None
+        finder = LibraryImporter("", FOLDER + inner)
+        finder.prefix = inner + "/"
+        return finder
 
     @staticmethod
     def mend_zipimporter():
@@ -128,38 +148,88 @@ class Rest:
 
     @staticmethod
     def guard():
-        """Take the closer look at the start."""
+        """Take the closer look at the start; a line that was said is not said again."""
+        global GUARD
         space = {"__name__": "zipstrap_guard"}
         exec(ROOT.get_code("zipstrap_guard"), space)
-        space["guard"](ROOT, GUARD, ARCHIVE)
+        if space["guard"](ROOT, GUARD, ARCHIVE):
+            GUARD = "off"
 
     @staticmethod
-    def adapt(name, module):
-        """Let a module of the library, just imported, see the archive's modules or sources."""
-        if name == "pkgutil":
-            module.iter_importer_modules.register(LibraryImporter, iter_modules)
-        elif name == "linecache":
-            module.updatecache = in_place_of(module.updatecache, source_lines(module, module.updatecache))
-        else:
-            module.open = in_place_of(module.open, source_opener(module, module.open))
+    def adapt(name, loader):
+        """Let a module of the library see the archive's modules or sources, once *loader* has run it."""
+
+        def exec_module(module):
+            LibraryImporter.exec_module(loader, module)
+            if name == "pkgutil":
+                module.iter_importer_modules.register(LibraryImporter, iter_modules)
+            elif name == "linecache":
+                module.updatecache = in_place_of(module.updatecache, source_lines(module, module.updatecache))
+            else:
+                module.open = in_place_of(module.open, source_opener(module, module.open))
+
+        loader.exec_module = exec_module
+
+
+def is_archive(path):
+    """Tell whether *path* is another name of the archive that the interpreter found.
+
+    Up to 3.10 the first may be relative or have dots in it; `site` replaces it by a clean one, and what
+    is imported from then on has clean names.
+    """
+    global ARCHIVE, TREE, FOLDER, LIBRARY_ARCHIVE, FOLDERS
+    try:
+        if stat(path)[1:3] != stat(ARCHIVE)[1:3]:
+            return False
+    except (OSError, ValueError):
+        return False
+    if path.endswith(ARCHIVE_PLACE) and path[:1] == "/" and (ARCHIVE[:1] != "/" or "/.." in ARCHIVE):
+        ARCHIVE, TREE = path, path[: -len(ARCHIVE_PLACE)]
+        FOLDER, LIBRARY_ARCHIVE = TREE + LIBRARY_PLACE + "/", TREE + LIBRARY_ARCHIVE_PLACE
+        FOLDERS = (FOLDER[:-1], TREE + DYNLOAD_PLACE) + tuple([TREE + place for place in SITE_PLACES])
+        LibraryImporter.archive = LIBRARY_ARCHIVE
+    return True
+
+
+def is_directory(path):
+    """Tell whether there is a folder at *path*."""
+    try:
+        return stat(path)[0] & 0o170000 == 0o040000
+    except (OSError, ValueError):
+        return False
 
 
 def content(records, at):
     """Return the bytes of a member."""
     data = read(number(records[at : at + 4], "little"), number(records[at + 4 : at + 8], "little"))
-    if records[at + 12] & DEFLATED:
+    kind = records[at + 12]
+    if kind & DEFLATED:
         from zlib import decompress
 
         return decompress(data, -15, number(records[at + 8 : at + 12], "little"))
+    return from_frame(data, kind & DICTIONARY) if kind & (ZSTANDARD | DICTIONARY) else data
+
+
+def from_frame(data, over_dictionary):
+    """Return the content of a Zstandard frame; the dictionary is read when the first such module is."""
+    global FRAMES
+    if sys.version_info >= (3, 14):
+        from _zstd import ZstdDecompressor, ZstdDict
+
+        if over_dictionary and FRAMES is None:
+            packed = content(FILE_RECORDS, FILE_INDEX["zipstrap.dictionary.zst"])
+            # two threads may do so at once, and come to the same
+            FRAMES = ZstdDict(ZstdDecompressor().decompress(packed))
+        data = ZstdDecompressor(FRAMES if over_dictionary else None).decompress(data)
     return data
 
 
 def read(offset, size):
     """Return bytes of the library's archive, which stays open: whoever replaces it does not disturb us."""
     try:
-        if fstat(DESCRIPTOR)[1:3] != IDENTITY:
+        if look_of(DESCRIPTOR) != LOOK:
             raise OSError
-    except OSError:  # closed by a program that closes all it has not opened
+    except OSError:  # closed by a program that closes all it has not opened; or the file was written to
         reopen()
     data = pread(DESCRIPTOR, size, offset)
     if len(data) != size:
@@ -167,22 +237,43 @@ def read(offset, size):
     return data
 
 
+def look_of(descriptor):
+    """Return by what an open file is known: number, device, size and time."""
+    status = fstat(descriptor)
+    return status[1:3] + (status[6], status[8])
+
+
+def above_streams(descriptor):
+    """Return a descriptor above those of the standard streams, which a program may have closed or not."""
+    low = []
+    while descriptor < 3:
+        low.append(descriptor)
+        descriptor = dup(descriptor)
+    for each in low:
+        close(each)
+    return descriptor
+
+
 def reopen():
     """Open the library's archive again."""
-    global DESCRIPTOR, IDENTITY
-    with LOCK:
+    global DESCRIPTOR, LOOK
+    acquire_lock()
+    try:
         identity, offset, _ = PLACE
         file = open(LIBRARY_ARCHIVE, O_RDONLY | O_CLOEXEC)
         if pread(file, 16, offset) != identity:
             close(file)
             raise ImportError("zipstrap: %s is not the archive of this start any more" % LIBRARY_ARCHIVE)
-        DESCRIPTOR, IDENTITY = file, fstat(file)[1:3]
+        DESCRIPTOR = above_streams(file)
+        LOOK = look_of(DESCRIPTOR)
+    finally:
+        release_lock()
 
 
 def known(importer, fullname):
     """Return under which name the index has a module; ZipImportError if it has not."""
     name = importer.prefix.replace("/", ".") + fullname.rpartition(".")[2]
-    at = INDEX.get(name)
+    at = INDEX[name]
     if at is None or RECORDS[at + 12] & (EXTENSION | NAMESPACE):
         raise zipimport.ZipImportError("can't find module %r" % (fullname,), name=fullname)
     return name
@@ -208,7 +299,7 @@ def stored(path):
         if path.startswith(folder):
             path = path[len(folder) :]
             break
-    at = FILE_INDEX.get(path)
+    at = FILE_INDEX[path]
     return None if at is None else content(FILE_RECORDS, at)
 
 
@@ -221,10 +312,10 @@ def iter_modules(importer, prefix=""):
         found.update(iter_importer_modules(file_hook(importer.path), prefix))
     start = importer.prefix.replace("/", ".")
     # with the sources on disk, the library's folder lists what is on top
-    for name, at in () if SOURCES == "disk" else INDEX.items():
-        last = name[len(start) :]
-        if name.startswith(start) and "." not in last and not RECORDS[at + 12] & (EXTENSION | NAMESPACE):
-            found[prefix + last] = bool(RECORDS[at + 12] & PACKAGE)
+    for last in () if SOURCES == "disk" else INDEX.inside(start[:-1]):
+        kind = RECORDS[INDEX[start + last] + 12]
+        if not kind & (EXTENSION | NAMESPACE):
+            found[prefix + last] = bool(kind & PACKAGE)
     # by file names: a package comes before the module of a longer name
     return iter(sorted(found.items(), key=lambda each: each[0] if each[1] else each[0] + ".py"))
 
@@ -302,9 +393,11 @@ class Resources:
 
     def contents(self):
         """Return the names of the files and folders."""
-        start = self.folder[len(FOLDER) :]
-        inside = [name[len(start) :].partition("/")[0] for name in FILE_INDEX if name.startswith(start)]
-        return list(dict.fromkeys(inside))
+        folder = self.folder[len(FOLDER) :]
+        folders = [
+            name[len(folder) :].partition("/")[0] for name in FILE_INDEX.names if name.startswith(folder)
+        ]
+        return list(dict.fromkeys(FILE_INDEX.inside(folder[:-1]) + folders))
 
 
 class Mended:
@@ -334,3 +427,17 @@ class Mended:
 def rest():
     """Return what is in this file."""
     return Rest
+
+
+def reduce(self):
+    """Let a loader be pickled as the one that the module has unpacked."""
+    return external.SourceFileLoader, (self.name, self.path)
+
+
+if not BOOT:
+    LibraryImporter.get_code = Rest.get_code
+    DATA = None
+LibraryImporter.__reduce__ = reduce
+LibraryImporter.__copy__ = LibraryImporter.__deepcopy__ = lambda self, memo=None: self
+DESCRIPTOR = above_streams(DESCRIPTOR)
+LOOK = look_of(DESCRIPTOR)

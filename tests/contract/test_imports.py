@@ -13,12 +13,26 @@ ROOT = Path(__file__).parents[2] / "tools/zipstrap"
 #: From the ground up. A module may import those of lower layers only, at its top or inside a function.
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ground", ("zipstrap", "zipstrap.data", "zipstrap.errors")),
+    ("other people's libraries", ("zipstrap.libraries",)),
     (
         "files",
         ("zipstrap.archive", "zipstrap.config", "zipstrap.destination", "zipstrap.hooks", "zipstrap.linkage"),
     ),
     ("logs", ("zipstrap.verify.kernel_log", "zipstrap.verify.verbose_log")),
     ("workers", ("zipstrap.worker",)),
+    ("what a bench runs and computes", ("zipstrap.bench", "zipstrap.bench.cases", "zipstrap.bench.figures")),
+    ("starts that are measured", ("zipstrap.bench.measure",)),
+    (
+        "parts of a bench's run",
+        (
+            "zipstrap.bench.counters",
+            "zipstrap.bench.memory",
+            "zipstrap.bench.peers",
+            "zipstrap.bench.storage",
+        ),
+    ),
+    ("what a bench says", ("zipstrap.bench.report",)),
+    ("its picture", ("zipstrap.bench.plot",)),
     ("judging a suite", ("zipstrap.suite", "zipstrap.suite.cases")),
     (
         "parts of a suite's run",
@@ -31,8 +45,15 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "asked of a target",
-        ("zipstrap.compile", "zipstrap.imports", "zipstrap.interpreter", "zipstrap.source_hash"),
+        (
+            "zipstrap.compile",
+            "zipstrap.hot",
+            "zipstrap.imports",
+            "zipstrap.interpreter",
+            "zipstrap.source_hash",
+        ),
     ),
+    ("compressed", ("zipstrap.compress",)),
     ("what is there, what goes where", ("zipstrap.inventory", "zipstrap.layout")),
     ("what is taken", ("zipstrap.profiles",)),
     ("the plan", ("zipstrap.plan",)),
@@ -44,7 +65,8 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what people read", ("zipstrap.verify.report",)),
     ("the proof", ("zipstrap.verify", "zipstrap.verify.run")),
     ("verbs", ("zipstrap.audit", "zipstrap.build", "zipstrap.inspection")),
-    ("verbs on verbs", ("zipstrap.audit_report", "zipstrap.suite.run")),
+    ("verbs on verbs", ("zipstrap.audit_report", "zipstrap.bench.sides", "zipstrap.suite.run")),
+    ("a verb on their trees", ("zipstrap.bench.run",)),
     ("command line", ("zipstrap.cli",)),
     ("entry", ("zipstrap.__main__",)),
 )

@@ -1273,8 +1273,11 @@ import concurrent.futures, json, traceback
 if __name__ == "__main__":
     for kind in concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor:
         with kind(2) as pool:
+            future = pool.submit(json.loads, "{")
+            # so that the line on which it is asked for is the same one each time
+            concurrent.futures.wait([future])
             try:
-                pool.submit(json.loads, "{").result()
+                future.result()
             except ValueError:
                 traceback.print_exc()
 """,

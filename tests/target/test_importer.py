@@ -158,6 +158,17 @@ def test_known_differences_are_of_probes() -> None:
     assert set(KNOWN) <= {probe.name for probe in PROBES}
 
 
+def test_a_script_inside_the_library_reads_no_index(pair: Pair) -> None:
+    """CPython's own suite has helpers there that are passed only so many descriptors."""
+    copy = pair.copy("inside")
+    scripts = [copy.root / copy.manifest.layout.library / "list_descriptors.py", pair.base / "outside.py"]
+    for script in scripts:
+        script.write_text("import os\nprint(sorted(os.listdir('/proc/self/fd')))\n", encoding="utf-8")
+    inside, outside = (copy.run("-I", str(script)) for script in scripts)
+    assert (inside.returncode, inside.stderr) == (0, "")
+    assert inside.stdout == outside.stdout
+
+
 def test_a_moved_tree_does_the_same(pair: Pair) -> None:
     copy = pair.copy("been")
     copy.root.rename(pair.base / "gone")

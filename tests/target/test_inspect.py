@@ -28,6 +28,12 @@ def one(interpreters: list[Target], tmp_path_factory: pytest.TempPathFactory) ->
     )
 
 
+@pytest.fixture(scope="session")
+def plain(interpreters: list[Target], tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    options = ("--layout", "standard", "--profile", "minimal", "--no-verify", "--compress", "deflate")
+    return make_tree(usual(interpreters), tmp_path_factory.mktemp("inspected-plain") / "T", *options)
+
+
 def told(path: Path) -> dict[str, Any]:
     done = zipstrap("inspect", path, "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -52,7 +58,7 @@ def test_tree_as_json(tree: Tree) -> None:
     add_up(values)
     manifest = tree.manifest
     assert (values["target"], values["profile"]) == (manifest.target.name, "standard")
-    archive = tree.root / manifest.layout.archive
+    archive = tree.root / manifest.layout.library_archive
     assert values["archive_size"] == archive.stat().st_size
     items = values["items"]
     # what is on disk is there, with its size and the reason
@@ -63,7 +69,7 @@ def test_tree_as_json(tree: Tree) -> None:
         if file.is_file() and not file.is_symlink():
             assert item["size"] == file.stat().st_size, path
     found = {path.relative_to(tree.root).as_posix() for path in tree.root.rglob("*") if not path.is_dir()}
-    assert found - set(on_disk) == {"zipstrap-manifest.json", manifest.layout.archive}
+    assert found - set(on_disk) == {"zipstrap-manifest.json", manifest.layout.library_archive}
     extensions = {item["path"] for item in items if item["origin"] == "dynload"}
     assert extensions == {path for path in on_disk if path.startswith(f"{manifest.layout.dynload}/")}
     # what is in the archive is as zipfile sees it
@@ -110,7 +116,7 @@ def test_tree_as_tree(tree: Tree) -> None:
 
 
 def test_archive_alone(one: Tree) -> None:
-    archive = one.root / one.manifest.layout.archive
+    archive = one.root / one.manifest.layout.library_archive
     values = told(archive)
     add_up(values)
     assert values["target"] is None
@@ -122,18 +128,18 @@ def test_archive_alone(one: Tree) -> None:
     assert zipstrap("inspect", archive, "--tree").stdout.count("\n") > len(values["items"])
 
 
-def test_archive_that_pack_made_is_that_of_the_tree(one: Tree, tmp_path: Path) -> None:
+def test_archive_that_pack_made_is_that_of_the_tree(plain: Tree, tmp_path: Path) -> None:
     options = ("--profile", "minimal", "--compress", "deflate")
-    done = zipstrap("pack", one.target.executable, "-o", tmp_path, *options, "--format", "json")
+    done = zipstrap("pack", plain.target.executable, "-o", tmp_path, *options, "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
     archive = Path(report["archive"])
-    assert archive == tmp_path / Path(one.manifest.layout.archive).name
+    assert archive == tmp_path / Path(plain.manifest.layout.archive).name
     assert report["size"] == archive.stat().st_size
     assert report["must_be_on_disk"]
     hooks = {"sitecustomize", "zipstrap_guard", "zipstrap_zips"}
     ours = {i["path"]: i["size"] for i in told(archive)["items"]}
-    theirs = {member.name: member.size for member in one.manifest.members}
+    theirs = {member.name: member.size for member in plain.manifest.members}
     # the hooks belong to a tree
     assert {name.partition(".")[0] for name in ours.keys() ^ theirs.keys()} <= hooks
     assert {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]} == set()
@@ -150,10 +156,11 @@ def test_damaged_archive_is_a_failed_check(one: Tree, tmp_path: Path) -> None:
         assert "what to do: " in done.stderr
 
 
-def test_damaged_tree_is_said(one: Tree, tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["archive", "library_archive"])
+def test_damaged_tree_is_said(one: Tree, tmp_path: Path, which: str) -> None:
     copy = tmp_path / "T"
     shutil.copytree(one.root, copy, symlinks=True)
-    archive = copy / one.manifest.layout.archive
+    archive = copy / getattr(one.manifest.layout, which)
     os.truncate(archive, archive.stat().st_size - 100)
     assert zipstrap("inspect", copy).returncode == 1
     archive.unlink()

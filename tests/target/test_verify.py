@@ -644,6 +644,7 @@ def _built(target: Target, folder: Path, compress: str) -> Pristine:
     facts = probe(target.executable)
     settings = Settings(
         profile="minimal",
+        layout="standard",
         include=("json", ON_DISK),
         options=Options(compress=compress),
         jobs=2,

@@ -93,15 +93,16 @@ def make_tree(target: Target, root: Path, *options: str) -> Tree:
     return Tree(root, target, json.loads(done.stdout))
 
 
-_SHARED: dict[str, Tree] = {}
+_SHARED: dict[tuple[str, str], Tree] = {}
 
 
-def shared_tree(target: Target, factory: pytest.TempPathFactory) -> Tree:
-    """Return the ``standard`` tree of *target*, made once in a run; whoever changes it, changes it back."""
-    if target.id not in _SHARED:
+def shared_tree(target: Target, factory: pytest.TempPathFactory, layout: str = "fast") -> Tree:
+    """Return a tree of *target*, made once in a run; whoever changes it, changes it back."""
+    if (target.id, layout) not in _SHARED:
         # the static libpython of the component dev takes up to 65 MB of disk, and proves nothing here
-        _SHARED[target.id] = make_tree(target, factory.mktemp("built") / "T", "--exclude", "dev")
-    return _SHARED[target.id]
+        options = ("--layout", layout, "--exclude", "dev")
+        _SHARED[target.id, layout] = make_tree(target, factory.mktemp("built") / "T", *options)
+    return _SHARED[target.id, layout]
 
 
 def usual(interpreters: Sequence[Target]) -> Target:

@@ -6,6 +6,7 @@ import io
 import os
 import random
 import struct
+import sys
 import time
 import tracemalloc
 import zipfile
@@ -34,6 +35,7 @@ from zipstrap.archive import (
     write_archive,
 )
 from zipstrap.errors import ArchiveError, FileError, UnsupportedError, UsageError
+from zipstrap.libraries import zstandard
 
 TIME = 1_580_608_922  # 2020-02-02 02:02:02 UTC
 TEXT = b"x = 1\n" * 40
@@ -593,8 +595,8 @@ def test_reader_refuses(raw: bytes, kind: str, file: Path) -> None:
 
 
 PACKED = zlib.compress(b"abc", wbits=-15)
+FRAME = zstandard().compress(b"abc")
 UNREADABLE = {
-    "zstd": (craft({"method": ZSTANDARD}), "method-not-readable"),
     "another CRC": (craft({"crc": 1}), "checksum"),
     "other data": (craft({"raw": b"abd"}), "checksum"),
     "no deflate stream": (craft({"method": 8, "raw": b"\xff\xff"}), "deflate-stream"),
@@ -607,6 +609,13 @@ UNREADABLE = {
         "deflate-stream",
     ),
     "less than was declared": (craft({"method": 8, "raw": PACKED, "size": 4}), "deflate-stream"),
+    "no frame": (craft({"method": ZSTANDARD}), "zstandard-frame"),
+    "a frame cut off": (craft({"method": ZSTANDARD, "raw": FRAME[:-1]}), "zstandard-frame"),
+    "data after a frame": (craft({"method": ZSTANDARD, "raw": FRAME + b"\0"}), "zstandard-frame"),
+    "two frames": (craft({"method": ZSTANDARD, "raw": FRAME * 2, "size": 6}), "zstandard-frame"),
+    "a frame of more": (craft({"method": ZSTANDARD, "raw": FRAME, "size": 2}), "zstandard-frame"),
+    "a frame of less": (craft({"method": ZSTANDARD, "raw": FRAME, "size": 4}), "zstandard-frame"),
+    "a frame of other data": (craft({"method": ZSTANDARD, "raw": FRAME, "crc": 1}), "checksum"),
 }
 
 
@@ -626,8 +635,52 @@ def test_reader_has_no_such_member(file: Path) -> None:
     assert caught.value.kind == Rejection.NO_MEMBER
 
 
+def test_a_frame_is_read(file: Path) -> None:
+    file.write_bytes(craft({"method": ZSTANDARD, "raw": FRAME}))
+    with read_archive(file) as opened:
+        assert opened.read("m0") == b"abc"
+
+
+def test_a_frame_without_the_library_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_bytes(craft({"method": ZSTANDARD, "raw": FRAME}))
+    monkeypatch.setitem(sys.modules, zstandard().__name__, None)
+    with (
+        read_archive(file) as opened,
+        pytest.raises(BadArchive, match="Zstandard is not installed") as caught,
+    ):
+        opened.read("m0")
+    assert caught.value.kind == Rejection.METHOD_NOT_READABLE
+    assert "zipstrap[small]" in caught.value.cure
+
+
+def test_what_was_compressed_before_is_written_as_it_is(file: Path) -> None:
+    members = [
+        Member("a.txt", b"abc", packed=(DEFLATED, PACKED)),
+        Member("b.txt", b"abc", packed=(ZSTANDARD, FRAME)),
+        Member("c.txt", b"abc"),
+    ]
+    with file.open("wb") as stream:
+        written = write_archive(stream, members, mtime=0)
+    assert [(record.method, record.compressed_size) for record in written] == [
+        (DEFLATED, len(PACKED)),
+        (ZSTANDARD, len(FRAME)),
+        (STORED, 3),
+    ]
+    with read_archive(file) as opened:
+        assert [opened.read(name) for name in opened.names] == [b"abc"] * 3
+    with zipfile.ZipFile(file) as other:
+        # APPNOTE 4.4.3.2: 6.3 for Zstandard
+        assert [info.extract_version for info in other.infolist()] == [20, 63, 10]
+        assert other.read("a.txt") == b"abc"
+
+
 def test_every_rejection_is_seeded() -> None:
-    elsewhere = {Rejection.NO_MEMBER, Rejection.SHRUNK, Rejection.MEMORY}
+    elsewhere = {
+        Rejection.NO_MEMBER,
+        Rejection.SHRUNK,
+        Rejection.MEMORY,
+        Rejection.METHOD_NOT_READABLE,
+    }
     seeded = {kind for _, kind in [*REFUSED.values(), *UNREADABLE.values()]}
     assert seeded == set(Rejection) - elsewhere
 

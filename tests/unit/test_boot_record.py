@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import marshal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from zipstrap.profiles import parse_request, select
 
 from .recorded import facts_of, inventory_of
 
-PACKAGE, DEFLATED, EXTENSION, NAMESPACE, UNCOMPILED = 1, 2, 4, 8, 16
+PACKAGE, DEFLATED, EXTENSION, NAMESPACE, UNCOMPILED, ADAPTED = 1, 2, 4, 8, 16, 128
 HEAD = b"\0" * 16
 BYTECODE = {
     "zipstrap_importer.py": HEAD + b"short part",
@@ -50,15 +51,30 @@ def unpacked(data: bytes) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     return marshal.loads(data[24 : 24 + now]), marshal.loads(data[40 + now :])
 
 
-def index(names: str, records: bytes) -> dict[str, tuple[int, ...]]:
+def blobs(data: bytes) -> list[bytes]:
+    """Return the importer's bytecode and that of the modules of the first part, as the places in it say."""
+    now = data[24 : 24 + int.from_bytes(data[16:20], "little")]
+    core, _, places, *_ = marshal.loads(now)
+    return [now[start:end] for start, end in pairwise([core, *places, None])]
+
+
+def index(names: tuple[str, ...], records: bytes, separator: str = ".") -> dict[str, tuple[int, ...]]:
     rows = [records[at : at + 16] for at in range(0, len(records), 16)]
     numbers = [tuple(int.from_bytes(row[at : at + 4], "little") for at in (0, 4, 8, 12)) for row in rows]
-    return dict(zip(names.split("\n"), numbers, strict=True))
+    found = {}
+    for folder, text in zip(names[::2], names[1::2], strict=True):
+        assert text.startswith("\n")
+        for line in text.splitlines()[1:]:
+            name, _, (high, low) = line.partition("\t")
+            path = f"{folder}{separator}{name}" if folder else name
+            found[path] = numbers[(ord(high) - 48) * 64 + ord(low) - 48]
+    assert len(found) == len(numbers)
+    return found
 
 
 def modules_of(*records: MemberRecord, plan: Plan = PLAN) -> dict[str, tuple[int, ...]]:
     _, later = unpacked(record_member(plan, BYTECODE, {}, records).data)
-    found = index(later[1], later[2])
+    found = index(later[3], later[4])
     return {name: row for name, row in found.items() if not row[3] & EXTENSION}
 
 
@@ -70,23 +86,36 @@ def test_parts_lie_where_the_importer_unpacks_them() -> None:
     made = record_member(PLAN, BYTECODE, {"encodings/__init__.py": HEAD + b"code"}, [member("a.py")])
     assert made.name == RECORD_MEMBER
     now, later = unpacked(made.data)
-    core, settings, names, codes = now
-    assert core == b"short part"
-    assert settings[:4] == (
+    assert now[1] == ("encodings",)
+    assert now[3:7] == (
         PLAN.layout.archive,
         PLAN.layout.library,
         PLAN.layout.dynload,
         PLAN.layout.library_archive,
     )
-    assert (names, codes) == (("encodings",), (b"code",))
+    assert blobs(made.data) == [b"short part", b"code"]
     assert later[0] == b"rest"
 
 
 def test_boot_modules_come_without_the_head_of_their_pyc() -> None:
     wanted = preloaded_modules(PLAN.facts.feature_version)
     pycs = {f"{name.replace('.', '/')}.py": HEAD + name.encode() for name in wanted}
-    now, _ = unpacked(record_member(PLAN, BYTECODE, pycs, []).data)
-    assert dict(zip(now[2], now[3], strict=True)) == {name: name.encode() for name in wanted}
+    data = record_member(PLAN, BYTECODE, pycs, []).data
+    assert unpacked(data)[0][1] == wanted
+    assert blobs(data) == [b"short part", *(name.encode() for name in wanted)]
+
+
+def test_what_has_to_see_the_sources_in_the_archive_comes_not_with_the_boot_set() -> None:
+    pycs = {"linecache.py": HEAD + b"code"}
+    names = {
+        source: unpacked(record_member(planned(source=source), BYTECODE, pycs, []).data)[0][1]
+        for source in ("archive", "disk")
+    }
+    assert names == {"archive": (), "disk": ("linecache",)}
+    found = modules_of(member("linecache.pyc"), member("pkgutil.pyc"), plan=planned(source="archive"))
+    assert {name: row[3] for name, row in found.items()} == {"linecache": ADAPTED, "pkgutil": ADAPTED}
+    found = modules_of(member("linecache.pyc"), member("pkgutil.pyc"))
+    assert {name: row[3] for name, row in found.items()} == {"linecache": 0, "pkgutil": ADAPTED}
 
 
 def test_a_module_and_its_source() -> None:
@@ -120,13 +149,13 @@ def test_names_need_be_no_identifiers() -> None:
 def test_files_are_all_but_bytecode_and_folders() -> None:
     records = [member("a.py"), member("a.pyc"), member("p/"), member("p/data.txt", 7, 9, 5, 8)]
     _, later = unpacked(record_member(PLAN, BYTECODE, {}, records).data)
-    found = index(later[3], later[4])
+    found = index(later[5], later[6], "/")
     assert found == {"a.py": (100, 30, 30, 0), "p/data.txt": (7, 5, 9, DEFLATED)}
 
 
 def extensions(plan: Plan) -> set[str]:
     _, later = unpacked(record_member(plan, BYTECODE, {}, []).data)
-    return {name for name, row in index(later[1], later[2]).items() if row[3] & EXTENSION}
+    return {name for name, row in index(later[3], later[4]).items() if row[3] & EXTENSION}
 
 
 def test_extension_modules_are_listed() -> None:
@@ -152,7 +181,7 @@ def test_the_same_gives_the_same_bytes_and_other_content_another_identity() -> N
 @pytest.mark.parametrize("source", ["archive", "disk", "none"])
 def test_settings_say_where_the_sources_are(source: str) -> None:
     now, _ = unpacked(record_member(planned(source=source), BYTECODE, {}, []).data)
-    assert now[1][10] == source
+    assert now[11] == source
 
 
 def test_the_shim_gets_the_place() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from zipstrap import contents
-from zipstrap.archive import Member
+from zipstrap.archive import DEFLATED, Member
 from zipstrap.compile import Compiled, Source
 from zipstrap.contents import Contents, SourceReader, bytecode_path, make_contents
 from zipstrap.errors import FileError
@@ -196,8 +196,16 @@ def test_a_place_that_cannot_be_written_is_told_with_its_own_cure(tmp_path: Path
 
 
 def test_deflate_is_as_planned(tmp_path: Path) -> None:
-    found = made(plan_of(tmp_path, {**LIBRARY, "json.py": b"json"}, "3.14-debian", compress="deflate"))
-    deflated = {member.name for member in found.members if member.deflate}
+    found = made(
+        plan_of(
+            tmp_path,
+            {name: data * 50 for name, data in {**LIBRARY, "json.py": b"json"}.items()},
+            "3.14-debian",
+            compress="deflate",
+        )
+    )
+    deflated = {member.name for member in found.members if member.packed}
+    assert {member.packed[0] for member in found.members if member.packed} == {DEFLATED}
     assert {"json.pyc", "json.py", "os.py", "xml/dom/spec.txt"} <= deflated
     assert not {"os.pyc", "encodings/__init__.pyc", "sitecustomize.pyc", "sitecustomize.py"} & deflated
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zipstrap.data import SplitRule, boot_modules, matches, split_rules
+from zipstrap.data import SplitRule, boot_modules, hot_modules, matches, split_rules
+from zipstrap.errors import UnsupportedError
 from zipstrap.hooks import HookFile, hook_files
 from zipstrap.inventory import Inventory, Kind, LibraryFile, classify
-from zipstrap.layout import library_layout, standard_layout
+from zipstrap.layout import library_layout, tree_layout
 from zipstrap.plan import FileKind, Options, Plan, PlannedFile, PlannedMember, disk_reason, make_plan
 from zipstrap.profiles import parse_request, select, start_modules
 
@@ -36,6 +37,8 @@ def planned(
     inventory: Inventory | None = None,
     facts: Any = None,
     only_archive: bool = False,
+    layout: str = "standard",
+    traced: tuple[str, ...] = (),
     **options: Any,
 ) -> Plan:
     facts = facts or facts_of(name)
@@ -43,8 +46,8 @@ def planned(
     request = parse_request(profile, (), exclude, inventory)
     start = start_modules(request, inventory)
     selection = select(inventory, facts, request, None if start is None else frozenset(start))
-    layout = library_layout(facts) if only_archive else standard_layout(facts)
-    return make_plan(facts, layout, selection, Options(**options), hooks, libraries)
+    places = library_layout(facts) if only_archive else tree_layout(facts, layout)
+    return make_plan(facts, places, selection, Options(**options), hooks, libraries, traced)
 
 
 def files(plan: Plan) -> dict[str, PlannedFile]:
@@ -291,7 +294,7 @@ def test_windows_extension_modules_keep_their_folder() -> None:
 @each_library
 def test_stored_means_stored(name: str) -> None:
     for member in planned(name, compress="stored").members:
-        assert (member.deflate_bytecode, member.deflate_rest) == (False, False)
+        assert (member.compress_bytecode, member.compress_rest) == (False, False)
 
 
 @each_library
@@ -300,14 +303,14 @@ def test_deflate_spares_what_a_start_reads(name: str) -> None:
     for member in planned(name, compress="deflate").members:
         if member.component != "hooks":
             boots = member.module is not None and matches(member.module, boot_modules())
-            assert (member.deflate_bytecode, member.deflate_rest) == (not boots, True), member
-    assert not members(planned(name, compress="deflate"))["encodings/idna.py"].deflate_bytecode
+            assert (member.compress_bytecode, member.compress_rest) == (not boots, True), member
+    assert not members(planned(name, compress="deflate"))["encodings/idna.py"].compress_bytecode
 
 
 def test_hooks_are_never_deflated() -> None:
     for member in planned("3.13", compress="deflate").members:
         if member.component == "hooks":
-            assert (member.deflate_bytecode, member.deflate_rest) == (False, False)
+            assert (member.compress_bytecode, member.compress_rest) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -324,13 +327,107 @@ def test_deflate_without_zlib_is_stored_and_told(
 ) -> None:
     facts = dataclasses.replace(facts_of(name), zlib=zlib)
     plan = planned(name, exclude=exclude, facts=facts, compress="deflate")
-    deflated = [member for member in plan.members if member.deflate_rest or member.deflate_bytecode]
+    deflated = [member for member in plan.members if member.compress_rest or member.compress_bytecode]
     told = [each for each in plan.notes if "everything is stored" in each]
     assert bool(deflated) == (note is None)
     assert [each[: len(note)] for each in told] == [note] if note else told == []
     # without being asked to deflate there is nothing to tell
     quiet = planned(name, exclude=exclude, facts=facts, compress="stored")
     assert not [each for each in quiet.notes if "stored" in each]
+
+
+# ---- presets ---------------------------------------------------------------------------------------------
+
+
+def resolved_of(name: str, **options: Any) -> Options:
+    layout = options.pop("layout", "standard")
+    return planned(name, layout=layout, **options).options
+
+
+@each_library
+def test_without_a_preset_nothing_is_compressed(name: str) -> None:
+    found = resolved_of(name, compress="")
+    assert (found.compress, found.hot, found.source, found.debug_ranges) == (
+        "stored",
+        "none",
+        "archive",
+        True,
+    )
+
+
+@each_library
+def test_the_preset_fast(name: str) -> None:
+    plan = planned(name, preset="fast", compress="", layout="fast")
+    found = plan.options
+    assert (found.compress, found.hot, found.source, found.debug_ranges) == ("deflate", "usual", "disk", True)
+    stored = {member.module for member in plan.members if member.module and not member.compress_bytecode}
+    assert stored >= hot_modules() & {member.module for member in plan.members}
+    assert any(member.compress_bytecode for member in plan.members)
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "compress"),
+    [
+        ("3.8", "fast", "libdeflate"),
+        ("3.13", "fast", "libdeflate"),
+        ("3.14-debian", "fast", "dictionary"),
+        ("3.14-debian", "standard", "libdeflate"),
+        ("3.15-debian", "fast", "dictionary"),
+        ("3.15-debian", "standard", "libdeflate"),
+    ],
+)
+def test_the_preset_small(name: str, layout: str, compress: str) -> None:
+    found = resolved_of(name, preset="small", compress="", layout=layout)
+    assert (found.compress, found.hot, found.source) == (compress, "none", "none")
+    assert (found.debug_ranges, found.optimize) == (False, 0)
+
+
+def test_options_override_a_preset() -> None:
+    found = resolved_of(
+        "3.14-debian", preset="small", compress="best", source="archive", debug_ranges=True, hot="usual"
+    )
+    assert (found.compress, found.source, found.debug_ranges, found.hot) == ("best", "archive", True, "usual")
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "compress", "exclude", "reason"),
+    [
+        ("3.14-debian", "fast", "zstd", (), "zipimport that does not know Zstandard"),
+        ("3.14-debian", "standard", "dictionary", (), "only the importer of the layout fast"),
+        ("3.13", "fast", "dictionary", (), "no module _zstd, which came with 3.14"),
+        ("3.14-debian", "fast", "dictionary", ("_zstd",), "no module _zstd, or it is left out"),
+    ],
+)
+def test_what_the_tree_could_not_read_is_refused(
+    name: str, layout: str, compress: str, exclude: tuple[str, ...], reason: str
+) -> None:
+    with pytest.raises(UnsupportedError, match=reason) as caught:
+        planned(name, compress=compress, layout=layout, exclude=exclude)
+    assert "--compress best" in caught.value.cure
+
+
+def test_without_zstd_the_preset_small_does_with_libdeflate() -> None:
+    found = resolved_of("3.14-debian", preset="small", compress="", layout="fast", exclude=("_zstd",))
+    assert found.compress == "libdeflate"
+
+
+def test_zstd_spares_what_a_start_reads() -> None:
+    for member in planned("3.15-debian", compress="zstd").members:
+        boots = member.module is not None and matches(member.module, boot_modules())
+        assert member.component == "hooks" or member.compress_bytecode != boots
+
+
+def test_traced_modules_stay_stored() -> None:
+    plan = planned("3.13", compress="deflate", traced=("json.decoder", "no.such"))
+    stored = {member.name for member in plan.members if not member.compress_bytecode and member.module}
+    assert "json/decoder.py" in stored
+    assert "json/encoder.py" not in stored
+
+
+def test_the_fast_layout_may_compress_what_a_start_reads() -> None:
+    """Its importer has these in its record, and decompresses whatever else is asked for."""
+    plan = planned("3.13", compress="deflate", layout="fast")
+    assert members(plan)["encodings/idna.py"].compress_bytecode
 
 
 def test_without_sources_the_loss_is_told() -> None:

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
 from .errors import ArchiveError, FileError, Problem, UnsupportedError, UsageError
+from .libraries import zstandard
 
 __all__ = [
     "DEFLATED",
@@ -83,6 +84,7 @@ _EXTRA_UNICODE_PATH = 0x7075
 _MADE_BY_UNIX = 3 << 8 | 20
 _NEEDS_STORED = 10
 _NEEDS_DEFLATE_OR_FOLDER = 20
+_NEEDS_ZSTANDARD = 63
 # zipfile refuses greater ones too
 _GREATEST_VERSION = 63
 _ATTRIBUTES_FILE = (stat.S_IFREG | 0o644) << 16
@@ -126,6 +128,7 @@ class Rejection(StrEnum):
     NO_MEMBER = "no-member"
     METHOD_NOT_READABLE = "method-not-readable"
     DEFLATE_STREAM = "deflate-stream"
+    ZSTANDARD_FRAME = "zstandard-frame"
     CHECKSUM = "checksum"
     SHRUNK = "shrunk"
     MEMORY = "memory"
@@ -141,7 +144,7 @@ _CURES = {
     Rejection.ENCRYPTED: "decrypt the archive first: no interpreter imports from an encrypted one",
     Rejection.DATA_DESCRIPTOR: "pack it again to a file that can be sought, not to a pipe",
     Rejection.METHOD: "pack it again with its members stored or deflated",
-    Rejection.METHOD_NOT_READABLE: "pack it again with its members stored or deflated",
+    Rejection.METHOD_NOT_READABLE: "pip install 'zipstrap[small]', or pack it again, stored or deflated",
     Rejection.NO_MEMBER: "list the archive's names with `zipstrap inspect`",
     Rejection.SHRUNK: "do not change an archive while it is read, and try again",
     Rejection.MEMORY: "try again with more memory",
@@ -166,12 +169,14 @@ class BadArchive(ArchiveError):  # noqa: N818 - it reads as what it says
 class Member:
     """What the writer puts in. A name that ends in ``/`` is a folder, which has no data.
 
-    With *deflate* the data is deflated, unless that would not make it smaller.
+    With *deflate* the data is deflated, unless that would not make it smaller. With *packed* it was
+    compressed before: a compression method, and what that made of the data.
     """
 
     name: str
     data: bytes
     deflate: bool = False
+    packed: tuple[int, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,16 +263,17 @@ def write_archive(
     for name, member in _and_last(ordered, last, records):
         size = len(member.data)
         _refuse_zip64(size, f"the member {member.name!r} has {size} bytes")
-        method, body = STORED, member.data
-        if member.deflate:
+        method, body = member.packed or (STORED, member.data)
+        if member.deflate and method == STORED:
             packed = zlib.compress(member.data, 9, wbits=-15)
             if len(packed) < size:
                 method, body = DEFLATED, packed
         is_dir = name.endswith(b"/")
         crc = zlib.crc32(member.data)
+        needs = _NEEDS_DEFLATE_OR_FOLDER if is_dir or method == DEFLATED else _NEEDS_STORED
         # in local and central headers alike
         common = (
-            _NEEDS_DEFLATE_OR_FOLDER if is_dir or method == DEFLATED else _NEEDS_STORED,
+            _NEEDS_ZSTANDARD if method == ZSTANDARD else needs,
             0 if name.isascii() else _FLAG_UTF8,
             method,
             time,
@@ -504,16 +510,12 @@ class Archive:
         member = self._by_name.get(name)
         if member is None:
             raise source.bad(Rejection.NO_MEMBER, f"there is no member {_shown(name)}", None)
-        if member.method not in (STORED, DEFLATED):
-            raise source.bad(
-                Rejection.METHOD_NOT_READABLE,
-                f"{_shown(name)} is packed by method {member.method}, not readable here",
-                member.header_offset,
-            )
         try:
             data = source.at(member.data_offset, member.compressed_size)
             if member.method == DEFLATED:
                 data = self._inflated(member, data)
+            elif member.method == ZSTANDARD:
+                data = self._from_frame(member, data)
         except MemoryError:
             raise source.bad(
                 Rejection.MEMORY, f"{_shown(name)} does not fit into memory", member.data_offset
@@ -544,6 +546,36 @@ class Archive:
                 return data
         raise self._source.bad(
             Rejection.DEFLATE_STREAM, f"{_shown(member.name)} {problem}", member.data_offset
+        )
+
+    def _from_frame(self, member: MemberInfo, packed: bytes) -> bytes:
+        """Return the content of one Zstandard frame (RFC 8878): more of them are what nobody writes."""
+        try:
+            zstd = zstandard()
+        except UsageError as error:
+            raise self._source.bad(
+                Rejection.METHOD_NOT_READABLE,
+                f"{_shown(member.name)} is packed by method {ZSTANDARD}: {error.problem}",
+                member.header_offset,
+            ) from None
+        expander = zstd.ZstdDecompressor()
+        try:
+            data: bytes = expander.decompress(packed, member.size + 1)
+        except zstd.ZstdError as error:
+            problem = f"cannot be decompressed ({error})"
+        else:
+            if len(data) > member.size:
+                problem = f"decompresses to more than its {member.size} bytes"
+            elif not expander.eof:
+                problem = "has a Zstandard frame without an end"
+            elif expander.unused_data:
+                problem = "has data after the end of its Zstandard frame"
+            elif len(data) < member.size:
+                problem = f"decompresses to {len(data)} bytes, not {member.size}"
+            else:
+                return data
+        raise self._source.bad(
+            Rejection.ZSTANDARD_FRAME, f"{_shown(member.name)} {problem}", member.data_offset
         )
 
     def close(self) -> None:

@@ -1,21 +1,23 @@
-"""What the importer of the ``fast`` layout starts from: two marshalled tuples in the library's archive.
+"""What the importer of the ``fast`` layout starts from: a record in the library's archive.
 
-They are the member :data:`RECORD_MEMBER`, its last. The first tuple is read at every start: the importer's
-own bytecode and that of the modules that every start needs. The second is read at the first other import:
-where each member is, and what few starts need of the importer. The order of their parts is that in which
-``site_hooks/zipstrap_importer.py`` unpacks them. The archive that the interpreter finds holds a shim, which
-knows where the record is.
+It is the member :data:`RECORD_MEMBER`, the last one, in two parts. The first is read at every start: a
+marshalled tuple of settings, and behind it the importer's own bytecode and that of the modules that every
+start needs, which the tuple finds by their distance from the end. The second is read at the first other
+import: a tuple that says where each member is, and holds what few starts need of the importer. The order of
+the tuples' parts is that in which ``site_hooks/zipstrap_importer.py`` and ``zipstrap_importer_rest.py``
+unpack them. The archive that the interpreter finds holds a shim, which knows where the record is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import marshal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .archive import Member, MemberRecord
+from .archive import DEFLATED, STORED, ZSTANDARD, Member, MemberRecord
+from .compress import FRAME_SUFFIX, logical_name
 from .data import preloaded_modules
 from .errors import FileError
 from .plan import FileKind, Plan
@@ -28,6 +30,12 @@ RECORD_MEMBER = "zipstrap.boot"
 _HEAD = 16
 
 _PACKAGE, _DEFLATED, _EXTENSION, _NAMESPACE, _UNCOMPILED = 1, 2, 4, 8, 16
+_ZSTANDARD, _DICTIONARY, _ADAPTED = 32, 64, 128
+_METHODS = {STORED: 0, DEFLATED: _DEFLATED, ZSTANDARD: _ZSTANDARD}
+
+#: modules that list others by the kind of their finder, and those that read sources by path
+_LISTING = {"pkgutil"}
+_READING = {"archive": {"linecache", "tokenize"}}
 
 #: marshal's version 2 knows no references and no interning, so equal values give equal bytes
 _MARSHAL = 2
@@ -54,7 +62,10 @@ class _Place:
 
 
 def record_member(
-    plan: Plan, bytecode: Mapping[str, bytes], pycs: Mapping[str, bytes], records: Sequence[MemberRecord]
+    plan: Plan,
+    bytecode: Mapping[str, bytes],
+    pycs: Mapping[str, bytes],
+    records: Sequence[MemberRecord],
 ) -> Member:
     """Return the last member of the library's archive. Pure.
 
@@ -62,28 +73,48 @@ def record_member(
     names of their sources; *records* say where these are in the archive. The data begins with an identity of
     all this, which is in front of the second tuple too: a start knows by it that the archive is its own.
     """
-    modules = sorted(_modules(plan, records), key=lambda place: place.name)
+    adapted = _LISTING | _READING.get(plan.options.source, set())
+    modules = sorted(_modules(plan, records, adapted), key=lambda place: place.name)
     files = sorted(_files(records), key=lambda place: place.name)
+    core = bytecode["zipstrap_importer.py"][_HEAD:]
     boot = {
         name: pyc[_HEAD:]
         for name in preloaded_modules(plan.facts.feature_version)
-        if (pyc := _pyc_of(name, pycs)) is not None
+        if name not in adapted and (pyc := _pyc_of(name, pycs)) is not None
     }
     second: Any = (
         bytecode["zipstrap_importer_rest.py"][_HEAD:],
-        "\n".join(place.name for place in modules),
-        b"".join(place.record() for place in modules),
-        "\n".join(place.name for place in files),
-        b"".join(place.record() for place in files),
+        _on_disk(plan),
+        plan.facts.extension_suffixes[0] if plan.facts.extension_suffixes else "",
+        *_index(modules, "."),
+        *_index(files, "/"),
     )
     later = marshal.dumps(second, _MARSHAL)
-    digests = "".join(f"{record.name}\0{record.sha256}\0" for record in records)
-    core = bytecode["zipstrap_importer.py"][_HEAD:]
-    identity = hashlib.sha256(b"".join((digests.encode(), core, later))).digest()[:_IDENTITY_SIZE]
-    first: Any = (core, _settings(plan), tuple(boot), tuple(boot.values()))
-    now = marshal.dumps(first, _MARSHAL)
+    digests = _digests(records)
+    # not copied once more: marshal reads each where it lies, and every start pays for each page
+    blobs = (core, *boot.values())
+    places = [-sum(map(len, blobs[number:])) for number in range(len(blobs))]
+    first: Any = (places[0], tuple(boot), tuple(places[1:]), *_settings(plan))
+    now = b"".join((marshal.dumps(first, _MARSHAL), *blobs))
+    identity = hashlib.sha256(b"".join((digests, now, later))).digest()[:_IDENTITY_SIZE]
     sizes = len(now).to_bytes(4, "little") + len(later).to_bytes(4, "little")
     return Member(RECORD_MEMBER, b"".join((identity, sizes, now, identity, later)))
+
+
+def _index(places: Sequence[_Place], separator: str) -> tuple[tuple[str, ...], bytes]:
+    """Return where each name's record is, and the records.
+
+    For each package or folder, itself and a text, in turn: a line for each name in it, with the number of its
+    record in two digits of base 64. The importer finds names in the texts, so that it need not make an object
+    of each.
+    """
+    texts: dict[str, list[str]] = {}
+    for number, place in enumerate(places):
+        folder, _, last = place.name.rpartition(separator)
+        digits = chr(48 + number // 64) + chr(48 + number % 64)
+        texts.setdefault(folder, ["\n"]).append(f"{last}\t{digits}\n")
+    names = (part for folder, lines in texts.items() for part in (folder, "".join(lines)))
+    return tuple(names), b"".join(place.record() for place in places)
 
 
 def shim_member(pyc: bytes, record: MemberRecord, data: bytes) -> Member:
@@ -102,16 +133,12 @@ def shim_member(pyc: bytes, record: MemberRecord, data: bytes) -> Member:
     return Member("encodings/__init__.pyc", pyc.replace(_PLACE, place.ljust(len(_PLACE), b"\0")))
 
 
+def _digests(records: Iterable[MemberRecord]) -> bytes:
+    return "".join(f"{record.name}\0{record.sha256}\0" for record in records).encode()
+
+
 def _settings(plan: Plan) -> tuple[object, ...]:
-    layout, facts, options = plan.layout, plan.facts, plan.options
-    inside = f"{layout.library}/"
-    # a package whose modules are in the archive is one of its folders, though some of it may lie on disk
-    packed = {member.name.partition("/")[0] for member in plan.members if "/" in member.name}
-    on_disk = {
-        file.path.removeprefix(inside).partition("/")[0]
-        for file in plan.files
-        if file.path.startswith(inside)
-    }
+    layout, options = plan.layout, plan.options
     return (
         layout.archive,
         layout.library,
@@ -119,9 +146,7 @@ def _settings(plan: Plan) -> tuple[object, ...]:
         layout.library_archive,
         layout.executable.rpartition("/")[0],
         layout.site_folders,
-        tuple(sorted(on_disk - packed)),
-        facts.cache_tag,
-        facts.extension_suffixes[0] if facts.extension_suffixes else "",
+        plan.facts.cache_tag,
         options.optimize,
         options.source,
         options.guard,
@@ -129,8 +154,20 @@ def _settings(plan: Plan) -> tuple[object, ...]:
     )
 
 
-def _modules(plan: Plan, records: Sequence[MemberRecord]) -> Iterable[_Place]:
-    members = {record.name: record for record in records}
+def _on_disk(plan: Plan) -> tuple[str, ...]:
+    inside = f"{plan.layout.library}/"
+    # a package whose modules are in the archive is one of its folders, though some of it may lie on disk
+    packed = {member.name.partition("/")[0] for member in plan.members if "/" in member.name}
+    on_disk = {
+        file.path.removeprefix(inside).partition("/")[0]
+        for file in plan.files
+        if file.path.startswith(inside)
+    }
+    return tuple(sorted(on_disk - packed))
+
+
+def _modules(plan: Plan, records: Sequence[MemberRecord], adapted: Collection[str]) -> Iterable[_Place]:
+    members = {logical_name(record.name) for record in records}
     folders: set[str] = set()
     packages: set[str] = set()
     for record in records:
@@ -138,12 +175,13 @@ def _modules(plan: Plan, records: Sequence[MemberRecord]) -> Iterable[_Place]:
         while folder:
             folders.add(folder)
             folder = folder.rpartition("/")[0]
-        stem, _, suffix = record.name.rpartition(".")
+        unpacked = logical_name(record.name)
+        stem, _, suffix = unpacked.rpartition(".")
         if suffix not in ("py", "pyc") or (suffix == "py" and f"{stem}.pyc" in members):
             continue
         if "." in stem:
             continue  # no import reaches it; it need be no identifier: _sysconfigdata_..._x86_64-linux-gnu
-        flags = _DEFLATED if record.method else 0
+        flags = _METHODS[record.method] if unpacked == record.name else _DICTIONARY
         if suffix == "py":
             flags |= _UNCOMPILED
         if stem.endswith("/__init__"):
@@ -151,6 +189,8 @@ def _modules(plan: Plan, records: Sequence[MemberRecord]) -> Iterable[_Place]:
             stem = stem.removesuffix("/__init__")
             packages.add(stem)
         name = stem.replace("/", ".")
+        if name in adapted:
+            flags |= _ADAPTED
         yield _Place(name, flags, record.data_offset, record.compressed_size, record.size)
     # a folder that is no package is a portion of a namespace package, as on disk
     for folder in folders - packages:
@@ -178,10 +218,10 @@ def _extensions(plan: Plan) -> Iterable[_Place]:
 
 def _files(records: Iterable[MemberRecord]) -> Iterable[_Place]:
     for record in records:
-        if not record.name.endswith((".pyc", "/")):
+        if not record.name.endswith((".pyc", f".pyc{FRAME_SUFFIX}", "/")):
             yield _Place(
                 record.name,
-                _DEFLATED if record.method else 0,
+                _METHODS[record.method],
                 record.data_offset,
                 record.compressed_size,
                 record.size,

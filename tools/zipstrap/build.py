@@ -13,6 +13,7 @@ from .contents import Contents, SourceReader, make_contents
 from .destination import check_destination, check_tree_path, new_file, new_folder, writing
 from .errors import FileError, UsageError
 from .hooks import HookFile, hook_files
+from .hot import modules_of_commands
 from .imports import GUARDED, REQUIRED, Import, ModuleSource, broken_by, closure, mentions, scan_imports
 from .interpreter import Facts
 from .inventory import Inventory, Kind, take_inventory
@@ -35,7 +36,7 @@ class Settings:
     """What the user asked for, checked at the edge."""
 
     profile: str = "standard"
-    layout: str = "standard"
+    layout: str = "fast"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     options: Options = field(default_factory=Options)
@@ -83,7 +84,13 @@ class Packed:
     notes: tuple[str, ...]
 
 
-def prepare(facts: Facts, settings: Settings, *, archive_only: bool = False) -> Prepared:
+def prepare(
+    facts: Facts,
+    settings: Settings,
+    *,
+    archive_only: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> Prepared:
     """Work out what will be done, without writing anything."""
     layout = library_layout(facts) if archive_only else tree_layout(facts, settings.layout)
     inventory = take_inventory(facts)
@@ -108,6 +115,9 @@ def prepare(facts: Facts, settings: Settings, *, archive_only: bool = False) -> 
         settings.options,
         () if archive_only else _hooks(facts, settings),
         [str(library.path) for library in linkage.private] if linkage else (),
+        modules_of_commands(
+            Path(facts.executable), settings.options.hot_of, os.environ if environ is None else environ
+        ),
     )
     return Prepared(plan, reader, linkage, broken, (*plan.notes, *_linkage_notes(linkage)))
 
@@ -194,7 +204,7 @@ def build(
     _check_outside_trees(destination)
     if facts.platform == "linux":
         check_tree_path(destination)
-    prepared = prepare(facts, settings)
+    prepared = prepare(facts, settings, environ=environ)
     with new_folder(destination, replace=is_tree if settings.force else None) as folder:
         contents = _contents(prepared, settings, environ, on_progress)
         staged = stage(prepared.plan, contents, prepared.reader, prepared.linkage, folder, mtime=mtime)
@@ -245,7 +255,7 @@ def pack(
     if destination.is_dir():
         destination = destination / archive_name(facts)
     check_destination(destination, force=settings.force, is_ours=_is_archive, apart_from=Path(facts.library))
-    prepared = prepare(facts, settings, archive_only=True)
+    prepared = prepare(facts, settings, archive_only=True, environ=environ)
     with new_file(destination, replace=_is_archive if settings.force else None) as path:
         contents = _contents(prepared, settings, environ, on_progress)
         members, size, sha256 = write_archive_file(path, contents.members, mtime=mtime)

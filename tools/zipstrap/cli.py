@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # imported where they are used: --version and --help stay qui
     from .build import Built, Packed, Prepared, Settings
     from .imports import Import
     from .interpreter import Facts, Found
+    from .manifest import Manifest
     from .verify.report import Verification
 
 __all__ = ["main"]
@@ -126,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--layout",
         choices=CHOICES["layout"],
-        help="where things go; directory leaves the library unpacked, to compare with (default: standard)",
+        help="where things go; directory leaves the library unpacked, to compare with (default: fast)",
     )
     verb.add_argument(
         "--guard",
@@ -202,6 +203,71 @@ def _parser() -> argparse.ArgumentParser:
         "--timeout", type=_positive, default=600, metavar="S", help="for each test file (default: 600)"
     )
 
+    verb = _verb(
+        verbs,
+        "bench",
+        _run_bench,
+        "measure a tree, and each kind of tree, against the unpacked library",
+        formats=("text", "json", "svg"),
+    )
+    verb.add_argument(
+        "what",
+        nargs="?",
+        metavar="TREE|PYTHON",
+        help="a tree that was built, or an interpreter by path or version (default: what runs zipstrap)",
+    )
+    verb.add_argument(
+        "--python", metavar="PYTHON", help="what TREE was made from (default: looked for by its version)"
+    )
+    verb.add_argument(
+        "-o",
+        "--output",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="write the report there too, as JSON or SVG if its name ends so, else as text; repeatable",
+    )
+    verb.add_argument("--columns", metavar="NAMES", help="kinds of trees, joined by commas (default: all)")
+    verb.add_argument("--rows", metavar="NAMES", help="what is started, joined by commas (default: all)")
+    verb.add_argument(
+        "--conditions",
+        metavar="NAMES",
+        help="warm, last (on the path), cold, slow, joined by commas (default: all)",
+    )
+    verb.add_argument(
+        "--measures",
+        metavar="NAMES",
+        help="time, instructions, calls, memory, joined by commas (default: all)",
+    )
+    verb.add_argument(
+        "--pairs", type=_positive, default=30, metavar="N", help="rounds of each case (default: 30)"
+    )
+    verb.add_argument(
+        "--latency",
+        type=_milliseconds,
+        default=0.5,
+        metavar="MS",
+        help="what each file operation takes longer on slow storage (default: 0.5)",
+    )
+    verb.add_argument(
+        "--cold",
+        action="store_true",
+        help="for the condition cold, empty the whole machine's page cache, as root; without it, the tree's "
+        "own files are dropped from it",
+    )
+    verb.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="NAME=ARCHIVE",
+        help="compare sizes with another program's archive of the library; repeatable",
+    )
+    verb.add_argument(
+        "--jobs", type=_positive, metavar="N", help="compilers at a time (default: one a processor)"
+    )
+    verb.add_argument("--no-cache", action="store_true", help="compile everything anew")
+
     verb = _verb(verbs, "audit", _run_audit, "find what would not work from an archive, with file and line")
     verb.add_argument(
         "what",
@@ -259,7 +325,36 @@ def _add_selection(verb: argparse.ArgumentParser) -> None:
         "for tools that open them by path, or nowhere (default: disk in the layout fast, else archive)",
     )
     verb.add_argument(
-        "--compress", choices=CHOICES["compress"], help="how members are kept (default: stored)"
+        "--preset",
+        choices=CHOICES["preset"],
+        help="what --compress, --hot, --source and --debug-ranges are unless given: fast (deflate, the usual "
+        "modules stored) or small (libdeflate, or the dictionary where it can be read; no debug ranges, no "
+        "sources)",
+    )
+    verb.add_argument(
+        "--compress",
+        choices=CHOICES["compress"],
+        help="how members are kept: as they are, deflated by zlib, by libdeflate or by zopfli (best), by "
+        "Zstandard (from 3.15 on) or by Zstandard over a dictionary of their own (layout fast, from 3.14 on) "
+        "(default: stored)",
+    )
+    verb.add_argument(
+        "--hot",
+        choices=CHOICES["hot"],
+        help="which modules stay stored when the others are compressed: the usual ones, which many programs "
+        "import, or none (default: none)",
+    )
+    verb.add_argument(
+        "--hot-of",
+        action="append",
+        metavar="ARGS",
+        help="run the interpreter with these arguments, and keep what it imports stored too; repeatable",
+    )
+    verb.add_argument(
+        "--debug-ranges",
+        choices=CHOICES["debug_ranges"],
+        help="whether bytecode says to which columns it belongs, which tracebacks mark from 3.11 on "
+        "(default: yes)",
     )
     verb.add_argument(
         "--jobs", type=_positive, metavar="N", help="compilers at a time (default: one a processor)"
@@ -281,6 +376,16 @@ def _positive(text: str) -> int:
     return number
 
 
+def _milliseconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.001 <= number <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time in ms, from 0.001 to 10000")
+    return number
+
+
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -299,13 +404,17 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     options = Options(
         optimize=setting("optimize", 0),
         source=setting("source", ""),
-        compress=setting("compress", "stored"),
+        compress=setting("compress", ""),
         guard=setting("guard", "report"),
         zips=setting("zips", "sitecustomize"),
+        preset=setting("preset", ""),
+        hot=setting("hot", ""),
+        hot_of=tuple(setting("hot_of", ())),
+        debug_ranges={"yes": True, "no": False, "": None}[setting("debug_ranges", "")],
     )
     return Settings(
         profile=setting("profile", "standard"),
-        layout=setting("layout", "standard"),
+        layout=setting("layout", "fast"),
         include=tuple(setting("include", ())),
         exclude=tuple(setting("exclude", ())),
         options=options,
@@ -354,7 +463,7 @@ def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[int, int], No
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("compiling", total=None)
+        task = bar.add_task("compiling and compressing", total=None)
 
         def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
@@ -484,6 +593,59 @@ def _run_test(arguments: argparse.Namespace) -> int:
     elif not arguments.quiet:
         sys.stdout.write(suite_to_text(report, verbose=arguments.verbose))
     return 0 if report.passed else 1
+
+
+def _run_bench(arguments: argparse.Namespace) -> int:
+    from .bench.cases import Condition, Measure, bench_data, choose
+    from .bench.peers import parse_peer
+    from .bench.plot import bench_to_svg
+    from .bench.report import BenchReport, bench_to_json, bench_to_text
+    from .bench.run import BenchSettings, interpreter_of, run_bench
+    from .destination import check_destination, new_file
+
+    def render(report: BenchReport, form: str) -> str:
+        if form == "json":
+            return json.dumps(bench_to_json(report), indent=1) + "\n"
+        return bench_to_svg(report) if form == "svg" else bench_to_text(report)
+
+    data = bench_data()
+    columns = choose({column.name: column for column in data.columns}, arguments.columns, "column")
+    rows = choose({row.name: row for row in data.rows}, arguments.rows, "row")
+    conditions = choose({each.value: each for each in Condition}, arguments.conditions, "condition")
+    measures = choose({each.value: each for each in Measure}, arguments.measures, "measure")
+    peers = tuple(map(parse_peer, arguments.peer))
+    for destination in arguments.output:
+        check_destination(destination, force=False, is_ours=lambda _path: False)
+    tree = Path(arguments.what) if arguments.what is not None and Path(arguments.what).is_dir() else None
+    notes: tuple[str, ...] = ()
+    if tree is not None:
+        facts, notes = interpreter_of(tree, arguments.python)
+    elif arguments.python is not None:
+        raise UsageError("--python is for a TREE", cure="name the interpreter alone, or a tree and --python")
+    else:
+        facts = _find(arguments.what, arguments).facts
+    settings = BenchSettings(
+        facts=facts,
+        tree=tree,
+        columns=columns,
+        rows=rows,
+        conditions=conditions,
+        measures=measures,
+        pairs=arguments.pairs,
+        latency=arguments.latency,
+        drop=arguments.cold,
+        peers=peers,
+        jobs=arguments.jobs or _processors(),
+        cache=not arguments.no_cache,
+    )
+    with _steps(arguments) as show:
+        report = run_bench(settings, show, notes=notes)
+    for destination in arguments.output:
+        with new_file(destination) as path:
+            path.write_text(render(report, destination.suffix[1:].lower()), encoding="utf-8")
+    if arguments.format != "text" or not arguments.quiet:
+        sys.stdout.write(render(report, arguments.format))
+    return 0 if report.measured else 1
 
 
 def _run_verify(arguments: argparse.Namespace) -> int:
@@ -636,6 +798,7 @@ def _built_to_text(built: Built, *, verbose: bool) -> str:
         f"archive: {manifest.layout.library_archive}, {len(manifest.members)} members, "
         f"{manifest.archive_size / 1e6:.1f} MB, "
         f"sha256 {manifest.archive_sha256}",
+        *_compression_lines(manifest),
         f"on disk: {len(manifest.files)} files, {on_disk / 1e6:.1f} MB",
         f"modules: {built.compiled}, {built.from_cache} of them from the cache",
     ]
@@ -659,6 +822,19 @@ def _built_to_text(built: Built, *, verbose: bool) -> str:
         )
         return "\n".join(lines) + "\n"
     return "\n".join(lines) + "\n" + verification_to_text(built.verification, verbose=verbose)
+
+
+def _compression_lines(manifest: Manifest) -> Iterator[str]:
+    if manifest.compress == "stored":
+        return
+    # bytecode over a dictionary is stored, under a name that says so
+    packed = [each for each in manifest.members if each.method or each.name.endswith(".zst")]
+    size = sum(member.compressed_size for member in packed)
+    hot = "; hot modules are stored" if manifest.hot == "usual" or manifest.hot_of else ""
+    yield (
+        f"compressed: {manifest.compress}, {len(packed)} members to {size / 1e6:.1f} MB{hot}"
+        f"{'' if manifest.debug_ranges else '; no debug ranges'}"
+    )
 
 
 def _built_to_json(built: Built) -> dict[str, Any]:

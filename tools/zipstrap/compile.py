@@ -128,6 +128,14 @@ class BytecodeCache:
         except (ValueError, TypeError, AttributeError):
             return {}
 
+    def load_bytes(self, pack: str) -> dict[str, bytes]:
+        """Return what :meth:`save_bytes` left in *pack*, for results that are no bytecode."""
+        return {key: result.pyc for key, result in self.load(pack).items() if result.pyc is not None}
+
+    def save_bytes(self, pack: str, known: Mapping[str, bytes], used: Collection[str]) -> None:
+        """Replace *pack* as :meth:`save` does."""
+        self.save(pack, {key: _Result(data) for key, data in known.items()}, used)
+
     def save(self, pack: str, known: Mapping[str, _Result], used: Collection[str]) -> None:
         """Replace *pack* by *known*; what is not in *used* goes when there is no more room."""
         bodies: dict[str, tuple[str, bytes]] = {}
@@ -197,12 +205,15 @@ def compile_sources(
     cache: BytecodeCache | None,
     identity: str,
     on_progress: Callable[[int, int], None] | None = None,
+    debug_ranges: bool = True,
 ) -> Compiled:
     """Compile *sources* with the target *executable*, in at most *jobs* processes.
 
-    *optimize* is 0, 1 or 2. *identity* names the target for the cache: two targets of the same identity write
-    the same bytecode. *on_progress* is called in this thread with how many sources are done, and how many
-    there are. The result does not depend on *jobs*, the order of *sources* or the state of *cache*.
+    *optimize* is 0, 1 or 2. Without *debug_ranges* the bytecode does not say to which columns of a line it
+    belongs, as with ``-X no_debug_ranges`` (3.11+; before, it never does). *identity* names the target for
+    the cache: two targets of the same identity write the same bytecode. *on_progress* is called in this
+    thread with how many sources are done, and how many there are. The result does not depend on *jobs*, the
+    order of *sources* or the state of *cache*.
 
     A source that does not compile is no error here: see :attr:`Compiled.failures`. Raises
     :class:`InterpreterError` if the target cannot be run, dies or answers wrongly, ValueError if two sources
@@ -215,7 +226,7 @@ def compile_sources(
     keys: dict[str, str] = {}
     pack = ""
     if cache is not None:
-        prefix = _key_prefix(identity, optimize)
+        prefix = _key_prefix(identity, optimize, debug_ranges=debug_ranges)
         pack = hashlib.sha256(prefix.encode()).hexdigest()[:32]
         known = cache.load(pack)
         keys = {source.key: _cache_key(prefix, source) for source in sources}
@@ -229,7 +240,7 @@ def compile_sources(
             on_progress(from_cache + done, len(sources))
 
     count(0)
-    for source, result in _run(executable, chunks, optimize, count) if chunks else ():
+    for source, result in _run(executable, chunks, optimize, debug_ranges, count) if chunks else ():
         results[source.key] = result
     if cache is not None and missing:
         known.update((keys[source.key], results[source.key]) for source in missing)
@@ -245,9 +256,9 @@ def compile_sources(
     return Compiled(pycs, failures, from_cache)
 
 
-def _key_prefix(identity: str, optimize: int) -> str:
+def _key_prefix(identity: str, optimize: int, *, debug_ranges: bool) -> str:
     worker = hashlib.sha256(worker_source(_WORKER).encode()).hexdigest()
-    return json.dumps([identity, optimize, worker])
+    return json.dumps([identity, optimize, worker, *([] if debug_ranges else ["no_debug_ranges"])])
 
 
 def _cache_key(prefix: str, source: Source) -> str:
@@ -274,6 +285,7 @@ def _run(
     executable: Path,
     chunks: Sequence[Sequence[Source]],
     optimize: int,
+    debug_ranges: bool,  # noqa: FBT001
     count: Callable[[int], None],
 ) -> Iterator[tuple[Source, _Result]]:
     """Run one worker for each chunk, all at once, and yield what became of each source."""
@@ -289,7 +301,11 @@ def _run(
             with writing(base, "free some space there, or let TMPDIR name another folder"):
                 base.mkdir()
                 _write_job(base, chunk, optimize)
-            running.append(workers.enter_context(_worker(executable, script, base, number, steps)))
+            options = [] if debug_ranges else ["-X", "no_debug_ranges"]
+            command = worker_command(executable, script, base / "job", base / "answer.json")
+            # what the compiler warns of was for the author of the source
+            command[1:1] = ["-W", "ignore", *options]
+            running.append(workers.enter_context(_worker(command, base, number, steps)))
         done = [0] * len(chunks)
         for _ in chunks:
             # a worker's output ends when it does, after which nothing more is to be read of it
@@ -329,15 +345,13 @@ def _write_job(base: Path, chunk: Sequence[Source], optimize: int) -> None:
 
 @contextlib.contextmanager
 def _worker(
-    executable: Path, script: Path, base: Path, number: int, steps: queue.SimpleQueue[tuple[int, int]]
+    command: Sequence[str], base: Path, number: int, steps: queue.SimpleQueue[tuple[int, int]]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a worker, which does not outlive the context.
+    """Start a worker by its *command*, which does not outlive the context.
 
     How much it prints goes to *steps* as (number, bytes), and (number, 0) when its output ends.
     """
-    command = worker_command(executable, script, base / "job", base / "answer.json")
-    # what the compiler warns of was for the author of the source
-    command[1:1] = ["-W", "ignore"]
+    executable = Path(command[0])
     with (base / "stderr").open("wb") as stderr:
         try:
             process = subprocess.Popen(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .archive import Member, name_problem
 from .compile import BytecodeCache, Source, compile_sources
+from .compress import compress_members
 from .errors import FileError, Problem
 from .plan import Plan, PlannedFile, PlannedMember
 
@@ -39,6 +40,10 @@ class SourceReader:
                 data = b""
             self._read[path] = data
         return data
+
+    def known(self, path: str) -> bytes | None:
+        """Return the content of *path* if it was read before."""
+        return self._read.get(path)
 
     def check(self) -> None:
         """Raise one :class:`FileError` for everything that could not be read."""
@@ -93,6 +98,14 @@ def make_contents(
     sources = [Source(member.name, member.filename, _data(member, reader)) for member in modules]
     sources += [Source(file.path, file.path, _data(file, reader)) for file in on_disk]
     sources += [Source(f"{_BOOT}{item.name}", item.filename, _data(item, reader)) for item in plan.boot]
+    # bytecode is counted twice, when it is compiled and when it is compressed
+    to_compress = sum(item.compress_bytecode + item.compress_rest for item in plan.members)
+    done = 0
+
+    def count(further: int, _: int) -> None:
+        if on_progress is not None:
+            on_progress(done + further, len(sources) + to_compress)
+
     for member in plan.members:
         _data(member, reader)
     reader.check()
@@ -103,18 +116,26 @@ def make_contents(
         jobs=jobs,
         cache=cache,
         identity=plan.facts.identity,
-        on_progress=on_progress,
+        on_progress=count,
+        debug_ranges=plan.options.debug_ranges is not False,
     )
     _check_failures(compiled.failures, modules, on_disk)
-    members = [
-        member
-        for item in plan.members
-        for member in _members(item, plan, reader, compiled.pycs.get(item.name))
-    ]
+    members: list[Member] = []
+    wanted = set()
+    for item in plan.members:
+        for made, compress in _members(item, plan, reader, compiled.pycs.get(item.name)):
+            members.append(made)
+            if compress:
+                wanted.add(made.name)
+    done = len(sources)
+    to_compress = len(wanted)
     if plan.facts.feature_version < _IMPLICIT_FOLDERS_SINCE:
         members += (Member(f"{folder}/", b"") for folder in _namespace_folders(members))
+    packed = compress_members(
+        members, wanted, plan.options.compress, jobs=jobs, cache=cache, on_progress=count
+    )
     return Contents(
-        members=tuple(members),
+        members=packed,
         bytecode={file.path: compiled.pycs[file.path] for file in on_disk if file.path in compiled.pycs},
         not_compiled=dict(compiled.failures),
         from_cache=compiled.from_cache,
@@ -164,11 +185,14 @@ def _check_failures(
         )
 
 
-def _members(item: PlannedMember, plan: Plan, reader: SourceReader, pyc: bytes | None) -> Iterator[Member]:
+def _members(
+    item: PlannedMember, plan: Plan, reader: SourceReader, pyc: bytes | None
+) -> Iterator[tuple[Member, bool]]:
+    """Yield what *item* becomes, each with whether it is to be compressed."""
     if pyc is not None:
-        yield Member(f"{item.name.removesuffix('.py')}.pyc", pyc, deflate=item.deflate_bytecode)
+        yield Member(f"{item.name.removesuffix('.py')}.pyc", pyc), item.compress_bytecode
     if pyc is None or plan.options.source == "archive":
-        yield Member(item.name, _data(item, reader), deflate=item.deflate_rest)
+        yield Member(item.name, _data(item, reader)), item.compress_rest
 
 
 def _namespace_folders(members: list[Member]) -> list[str]:

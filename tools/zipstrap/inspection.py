@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .archive import read_archive
+from .archive import DEFLATED, STORED, ZSTANDARD, read_archive
+from .compress import frame_size, logical_name
 from .errors import FileError
 from .manifest import Manifest, load_manifest
 
@@ -25,6 +26,9 @@ __all__ = [
 
 _SCHEMA = 1
 
+_METHODS = {STORED: "stored", DEFLATED: "deflate", ZSTANDARD: "zstd"}
+_OVER_DICTIONARY = "zstd over the dictionary"
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -35,6 +39,8 @@ class Item:
     size: int
     packed: int
     reason: str = ""
+    #: how a member of the archive is kept
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,8 @@ def inspect_path(path: Path) -> Inspection:
         archive = path / manifest.layout.library_archive
         unpacked = manifest.layout.name == "directory"
         members = [] if unpacked else [*_members(archive)]
+        if manifest.layout.archive != manifest.layout.library_archive:
+            list(_members(path / manifest.layout.archive))  # raises if it is none; it is one of the files
         files = [
             Item(
                 record.path,
@@ -84,7 +92,10 @@ def inspect_path(path: Path) -> Inspection:
 def _members(path: Path) -> Iterator[Item]:
     with read_archive(path) as archive:
         for member in archive.members:
-            yield Item(member.name, "archive", member.size, member.compressed_size)
+            size, method = member.size, _METHODS[member.method]
+            if logical_name(member.name) != member.name:
+                size, method = frame_size(archive.read(member.name)), _OVER_DICTIONARY
+            yield Item(member.name, "archive", size, member.compressed_size, method=method)
 
 
 def _size(path: Path) -> int:
@@ -167,11 +178,22 @@ def _heading(inspection: Inspection) -> Iterator[str]:
     on_disk = [item for item in inspection.items if item.origin != "archive"]
     place = manifest.layout.library_archive
     yield f"archive: {len(packed)} members, {_bytes(inspection.archive_size)} in {place}"
+    yield from _method_lines(packed)
     yield f"on disk: {len(on_disk)} files, {_bytes(sum(item.packed for item in on_disk))}"
     for reason, paths in manifest.left_out.items():
         yield f"left out: {len(paths)} file{'' if len(paths) == 1 else 's'}: {reason}"
     if manifest.needs:
         yield f"needs of the system: {', '.join(manifest.needs)}"
+
+
+def _method_lines(items: Iterable[Item]) -> Iterator[str]:
+    groups: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        if not item.path.endswith("/"):
+            groups[item.method].append(item)
+    for method, members in sorted(groups.items()):
+        size, packed = (sum(sizes) for sizes in zip(*((m.size, m.packed) for m in members), strict=True))
+        yield f"  {method}: {len(members)} members, {_bytes(size)} in {_bytes(packed)}"
 
 
 def _table_lines(inspection: Inspection) -> Iterator[str]:

@@ -97,6 +97,10 @@ class Manifest:
     optimize: int
     source: str
     compress: str
+    #: modules that stay stored: usual or none, and those that the interpreter imports with these arguments
+    hot: str
+    hot_of: tuple[str, ...]
+    debug_ranges: bool
     guard: str
     zips: str
     #: of the archive that holds the library's modules
@@ -150,6 +154,9 @@ def make_manifest(
         optimize=plan.options.optimize,
         source=plan.options.source,
         compress=plan.options.compress,
+        hot=plan.options.hot,
+        hot_of=plan.options.hot_of,
+        debug_ranges=plan.options.debug_ranges is not False,
         guard=plan.options.guard,
         zips=plan.options.zips,
         archive_size=archive_size,

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .data import boot_modules, matches, split_rules
+from .data import boot_modules, hot_modules, matches, split_rules
+from .errors import UnsupportedError
 from .hooks import HookFile
 from .interpreter import Facts
 from .inventory import Entry, Kind
@@ -22,12 +23,15 @@ __all__ = [
     "PlannedMember",
     "disk_reason",
     "make_plan",
+    "resolved",
 ]
 
 _UNPACKED = "this layout leaves the library unpacked"
 
 #: by layout: where the importer gives modules the names of files, tools expect to find these
 _SOURCES = {"fast": "disk"}
+
+_DEFLATES = ("deflate", "libdeflate", "best", "dictionary")
 
 #: Python's own licence, as installations name it
 _LICENCES = ("LICENSE.txt", "LICENSE")
@@ -49,14 +53,26 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user chose about bytecode, compression and hooks."""
+    """What the user chose about bytecode, compression and hooks.
+
+    What is empty or None is decided by the preset, and without one by the layout: see :func:`resolved`.
+    """
 
     optimize: int = 0
-    #: archive, disk or none; without any, what suits the layout
+    #: archive, disk or none
     source: str = ""
-    compress: str = "stored"
+    #: see :mod:`zipstrap.compress`
+    compress: str = ""
     guard: str = "report"
     zips: str = "sitecustomize"
+    #: fast, small or none
+    preset: str = ""
+    #: which modules stay stored when the others are compressed: usual (those of ``hot.json``) or none
+    hot: str = ""
+    #: arguments of the target, one text for each command, whose modules are hot
+    hot_of: tuple[str, ...] = ()
+    #: whether bytecode tells columns, which tracebacks mark (3.11+)
+    debug_ranges: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +90,8 @@ class PlannedMember:
     filename: str = ""
     source: str | None = None
     data: bytes | None = None
-    deflate_bytecode: bool = False
-    deflate_rest: bool = False
+    compress_bytecode: bool = False
+    compress_rest: bool = False
     #: a source that does not compile is packed as it is: the tests hold some on purpose
     may_not_compile: bool = False
 
@@ -142,17 +158,20 @@ def make_plan(
     options: Options,
     hooks: Sequence[HookFile],
     libraries: Sequence[str] = (),
+    traced: Collection[str] = (),
 ) -> Plan:
     """Return the plan of a tree.
 
-    *libraries* are the paths of the shared libraries that belong to the target's installation, libpython
-    first among them; the tree carries them.
+    *traced* are modules that commands of the user import, which stay stored. *libraries* are the paths of
+    the shared libraries that belong to the target's installation, libpython first among them; the tree
+    carries them. Raises :class:`UnsupportedError` for a compression that the tree could not read.
     """
     version = facts.feature_version
-    if not options.source:
-        options = dataclasses.replace(options, source=_SOURCES.get(layout.name, "archive"))
-    no_deflate = _why_not_deflate(facts, selection) if options.compress == "deflate" else None
-    deflate = options.compress == "deflate" and no_deflate is None
+    options = resolved(options, facts, layout.name, selection)
+    no_deflate = _why_not_deflate(facts, selection) if options.compress in _DEFLATES else None
+    if no_deflate is not None and options.compress != "dictionary":
+        options = dataclasses.replace(options, compress="stored")
+    hot = {*traced, *(hot_modules() if options.hot == "usual" else ())}
     members: list[PlannedMember] = []
     files: list[PlannedFile] = list(_interpreter(facts, layout, libraries))
     hook_names = {hook.name for hook in hooks if hook.place == "archive"}
@@ -162,7 +181,14 @@ def make_plan(
         if reason is None and entry.kind is not Kind.EXTENSION:
             if entry.path in hook_names:
                 continue  # from an earlier run: ours is the one that counts
-            member = _member(entry, layout, deflate=deflate)
+            is_hot = entry.module is not None and (entry.module in hot or _is_boot(entry.module, layout))
+            member = _member(
+                entry,
+                layout,
+                compress_bytecode=options.compress != "stored" and not is_hot,
+                # beside a dictionary, what is no bytecode is deflated
+                compress_rest=options.compress != "stored" and no_deflate is None,
+            )
             if options.source == "disk" and layout.name != "library":
                 files.append(_source_file(member, layout, entry))
                 if member.module is None:
@@ -194,6 +220,45 @@ def make_plan(
     )
 
 
+def resolved(options: Options, facts: Facts, layout: str, selection: Selection) -> Options:
+    """Return *options* with what was left open decided by the preset and the *layout* (its name).
+
+    Raises :class:`UnsupportedError` for a compression that the tree could not read.
+    """
+    preset = options.preset
+    compress = options.compress
+    if not compress and preset == "small":
+        fits = _why_not_zstandard("dictionary", facts, layout, selection) is None
+        compress = "dictionary" if fits else "libdeflate"
+    compress = compress or ("deflate" if preset == "fast" else "stored")
+    if compress in ("zstd", "dictionary"):
+        problem = _why_not_zstandard(compress, facts, layout, selection)
+        if problem is not None:
+            raise UnsupportedError(
+                f"--compress {compress} cannot be read by this tree: {problem}",
+                cure="use --compress best, which every interpreter reads",
+            )
+    return dataclasses.replace(
+        options,
+        source=options.source or ("none" if preset == "small" else _SOURCES.get(layout, "archive")),
+        compress=compress,
+        hot=options.hot or ("usual" if preset == "fast" else "none"),
+        debug_ranges=preset != "small" if options.debug_ranges is None else options.debug_ranges,
+    )
+
+
+def _why_not_zstandard(compress: str, facts: Facts, layout: str, selection: Selection) -> str | None:
+    if compress == "zstd" and facts.feature_version < (3, 15):
+        return f"{facts.name} has a zipimport that does not know Zstandard, which came with 3.15"
+    if compress == "dictionary" and layout != "fast":
+        return "only the importer of the layout fast reads bytecode over a dictionary"
+    if "_zstd" in facts.builtin_modules or "_zstd" in selection.kept_modules:
+        return None
+    if facts.feature_version < (3, 14):
+        return f"{facts.name} has no module _zstd, which came with 3.14"
+    return f"{facts.name} has no module _zstd, or it is left out"
+
+
 def _interpreter(facts: Facts, layout: Layout, libraries: Sequence[str]) -> Iterable[PlannedFile]:
     if not layout.executable:
         return
@@ -213,7 +278,7 @@ def _interpreter(facts: Facts, layout: Layout, libraries: Sequence[str]) -> Iter
         )
 
 
-def _member(entry: Entry, layout: Layout, *, deflate: bool) -> PlannedMember:
+def _member(entry: Entry, layout: Layout, *, compress_bytecode: bool, compress_rest: bool) -> PlannedMember:
     is_module = entry.kind in (Kind.MODULE, Kind.PACKAGE)
     return PlannedMember(
         name=entry.path,
@@ -222,8 +287,8 @@ def _member(entry: Entry, layout: Layout, *, deflate: bool) -> PlannedMember:
         is_package=entry.kind is Kind.PACKAGE,
         filename=f"{layout.library}/{entry.path}" if is_module else "",
         source=entry.source,
-        deflate_bytecode=deflate and not (is_module and _is_boot(entry.module)),
-        deflate_rest=deflate,
+        compress_bytecode=compress_bytecode,
+        compress_rest=compress_rest,
         may_not_compile=entry.component == "test",
     )
 
@@ -263,8 +328,12 @@ def _source_file(member: PlannedMember, layout: Layout, entry: Entry) -> Planned
     )
 
 
-def _is_boot(module: str | None) -> bool:
-    return module is not None and matches(module, boot_modules())
+def _is_boot(module: str, layout: Layout) -> bool:
+    """Tell whether zipimport has to read *module* before it can import what decompresses.
+
+    Our own importer has the modules of a start in its record, and decompresses at any time.
+    """
+    return layout.name != "fast" and matches(module, boot_modules())
 
 
 def _file(entry: Entry, layout: Layout, reason: str) -> PlannedFile:
@@ -316,7 +385,8 @@ def _why_not_deflate(facts: Facts, selection: Selection) -> str | None:
 
 def _notes(no_deflate: str | None, options: Options, selection: Selection) -> Iterable[str]:
     if no_deflate is not None:
-        yield f"{no_deflate}: the tree could not read a deflated archive, so everything is stored"
+        what = "what is no bytecode" if options.compress == "dictionary" else "everything"
+        yield f"{no_deflate}: the tree could not read a deflated archive, so {what} is stored"
     if options.source == "none":
         yield "without sources, tracebacks show no lines of the library and inspect.getsource fails there"
     for what, words in (

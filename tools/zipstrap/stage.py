@@ -188,8 +188,9 @@ def _place(file: PlannedFile, reader: SourceReader, folder: Path, buffer: bytear
             path.symlink_to(file.link or "")
         elif file.kind is not FileKind.FOLDER:
             data = file.data
-            if data is None and file.module is not None:
-                data = reader.read(file.source or "")
+            if data is None:
+                # what was compiled, and not what the source may have become since
+                data = reader.read(file.source or "") if file.module else reader.known(file.source or "")
             if data is not None:
                 path.write_bytes(data)
                 size, sha256 = len(data), hashlib.sha256(data).hexdigest()

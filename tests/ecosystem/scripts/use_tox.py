@@ -44,7 +44,11 @@ show.python(*T, "-e", "one")
 show.python(*T, "-e", "one,two", status=None)
 show.python(*T, "-e", "none_such", status=None)
 show.python(
-    *T, "run-parallel", "-e", "one,two", status=None, order=True, env={"TOX_PARALLEL_NO_SPINNER": "1"}
+    # one at a time: of two at once, it tells of the one that ends first in another way
+    *(*T, "run-parallel", "--parallel", "1", "-e", "one,two"),
+    status=None,
+    order=True,
+    env={"TOX_PARALLEL_NO_SPINNER": "1"},
 )
 show.python(*T, "devenv", "-e", "one", "dev", status=None)
 show.files(".tox/one", skip=("__pycache__", "site-packages"))

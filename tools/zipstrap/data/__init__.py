@@ -20,6 +20,7 @@ __all__ = [
     "checks",
     "components",
     "extension_halves",
+    "hot_modules",
     "matches",
     "needed_modules",
     "preloaded_modules",
@@ -155,6 +156,12 @@ def preloaded_modules(version: tuple[int, int]) -> tuple[str, ...]:
         if _feature(rule.get("since", "3.0")) <= version <= _feature(rule.get("until", "3.99"))
         for name in rule["modules"]
     )
+
+
+@functools.cache
+def hot_modules() -> frozenset[str]:
+    """Return the modules that many programs import, in one version or another."""
+    return frozenset(_load("hot")["modules"])
 
 
 @functools.cache

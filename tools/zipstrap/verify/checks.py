@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zipstrap.compress import logical_name
 from zipstrap.data import checks
 from zipstrap.manifest import MANIFEST_NAME
 
@@ -550,7 +551,7 @@ def _shadowed(evidence: Evidence) -> Iterator[Finding]:
     manifest = evidence.manifest
     if manifest is None:
         raise _NotRun("there is no manifest that says what belongs into the archive")
-    packed = {member.name for member in manifest.members}
+    packed = {logical_name(member.name) for member in manifest.members}
     on_disk = {record.path for record in manifest.files}
     hooks = {path for hook in evidence.hooks for path in _inside(evidence, hook.path)[:1]}
     seen: set[str] = set()

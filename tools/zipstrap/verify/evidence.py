@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from zipstrap.archive import read_archive
+from zipstrap.archive import DEFLATED, read_archive
+from zipstrap.compress import LibraryReader, logical_name
 from zipstrap.destination import writing
 from zipstrap.errors import FileError, InterpreterError
 from zipstrap.hooks import ForeignHook, judge_hooks, list_hooks
@@ -478,10 +479,11 @@ def _archive(
         with sources:
             try:
                 with read_archive(path) as archive:
-                    names = frozenset(archive.names)
+                    library = LibraryReader(archive)
+                    names = frozenset(library.names)
                     # reading takes each member's CRC, which zipimport does not look at
-                    for name in archive.names:
-                        data = archive.read(name)
+                    for name in library.names:
+                        data = library.read(name)
                         if name.endswith(".pyc"):
                             on_disk = f"{layout.library}/{name[:-1]}"
                             record = recorded.get(on_disk)
@@ -498,7 +500,7 @@ def _archive(
                                 heads.append((inside + name, inside + name[:-1], data[:16]))
                         elif name.endswith(".py") and f"{name}c" in names:
                             sources.add(inside + name, data)
-                    deflated = tuple(member.name for member in archive.members if member.method)
+                    deflated = tuple(member.name for member in archive.members if member.method == DEFLATED)
             except FileError as error:
                 return None, error.problem.text, (), ()
             # without a manifest the library on disk is somebody else's, and keeps its time stamps
@@ -610,7 +612,9 @@ def _is_importable(name: str) -> bool:
 
 def _is_test_data(name: str, manifest: Manifest | None) -> bool:
     """Tell whether the build kept the source *name* as data: the tests hold some that do not compile."""
-    return manifest is not None and not any(member.name == f"{name}c" for member in manifest.members)
+    return manifest is not None and not any(
+        logical_name(member.name) == f"{name}c" for member in manifest.members
+    )
 
 
 # ---- binaries --------------------------------------------------------------------------------------------

@@ -78,7 +78,8 @@ _ZIPIMPORTER = re.compile(r'^<zipimporter object "(?P<path>.*)">$')
 _LOADER_CLASS = re.compile(
     r"^<(?:class ')?(?:_frozen_importlib(?:_external)?|importlib\._bootstrap(?:_external)?)\.(?P<name>\w+)\b"
 )
-_QUOTED_PATH = re.compile(r"""(["'])(?P<path>/.*?)\1""")
+# At the end of a loader's text the path may hold quotes itself.
+_QUOTED_PATH = re.compile(r"""(["'])(?P<path>/(?:.*(?=\1>$)|.*?))\1""")
 _MATCHES = re.compile(r"# (?P<bytecode>/.*) matches (?P<source>/.*)$")
 _CODE_OBJECT = re.compile(r"# code object from (?P<path>\S.*)$")
 _EXTENSION = re.compile(
