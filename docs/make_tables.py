@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zipstrap import cli
 from zipstrap.audit import audit_entries
+from zipstrap.bench.cases import bench_data
 from zipstrap.data import checks, components, extension_halves, profiles, split_rules
 
 ROOT = Path(__file__).parent.parent
@@ -152,6 +153,25 @@ def _layer_list() -> Iterator[str]:
         yield f"| {name} | {', '.join(map(code, modules))} |"
 
 
+def _column_list() -> Iterator[str]:
+    yield "| column | what it is |"
+    yield "|---|---|"
+    for column in bench_data().columns:
+        yield f"| `{column.name}` | {column.about} |"
+    yield "| `tree` | the tree that was named, if one was |"
+
+
+def _row_list() -> Iterator[str]:
+    yield "| row | what is started | under |"
+    yield "|---|---|---|"
+    for row in bench_data().rows:
+        yield f"| `{row.name}` | {row.about} | {', '.join(map(code, row.conditions))} |"
+
+
+def _module_names() -> Iterator[str]:
+    yield ", ".join(map(code, bench_data().modules)) + "."
+
+
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "checks": _check_list,
     "check sections": _check_sections,
@@ -162,6 +182,9 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "on disk": _rule_list,
     "layers": _layer_list,
     "audit": _audit_list,
+    "bench columns": _column_list,
+    "bench rows": _row_list,
+    "bench modules": _module_names,
 }
 
 
