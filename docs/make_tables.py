@@ -25,7 +25,7 @@ _PART = re.compile(r"(<!-- made from data: (?P<name>[a-z ]+) -->\n).*?(<!-- end 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line as the package defines it."""
-    return cli._parser()
+    return cli.make_parser()
 
 
 def verbs() -> dict[str, argparse.ArgumentParser]:

@@ -67,6 +67,8 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("verbs", ("zipstrap.audit", "zipstrap.build", "zipstrap.inspection")),
     ("verbs on verbs", ("zipstrap.audit_report", "zipstrap.bench.sides", "zipstrap.suite.run")),
     ("a verb on their trees", ("zipstrap.bench.run",)),
+    ("what verbs share", ("zipstrap.cli.arguments", "zipstrap.cli.terminal")),
+    ("verbs as typed", ("zipstrap.cli.comparing", "zipstrap.cli.looking", "zipstrap.cli.making")),
     ("command line", ("zipstrap.cli",)),
     ("entry", ("zipstrap.__main__",)),
 )

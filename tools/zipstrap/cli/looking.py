@@ -1,0 +1,135 @@
+"""The verbs that look at what is there: verify, inspect, audit and facts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zipstrap.errors import InterpreterError, UsageError
+
+from .arguments import PYTHON_HELP, add_verb, find, positive, processors
+from .terminal import print_json
+
+if TYPE_CHECKING:  # imported where it is used: --version and --help stay quick
+    from zipstrap.verify.report import Verification
+
+__all__ = ["add_verbs"]
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add verify, inspect, audit and facts."""
+    verb = add_verb(verbs, "verify", _run_verify, "check where a tree or an interpreter boots from")
+    verb.add_argument("what", metavar="TREE|PYTHON", help="a tree, or an interpreter by path or version")
+    verb.add_argument(
+        "--strict", action="store_true", help="demand the archive with frozen modules off; warnings fail"
+    )
+    verb.add_argument("--kernel", action="store_true", help="ask a third witness, the kernel, through strace")
+    verb.add_argument(
+        "--jobs", type=positive, metavar="N", help="starts at a time (default: one a processor)"
+    )
+
+    verb = add_verb(verbs, "inspect", _run_inspect, "show what is inside, sizes, and why a file is on disk")
+    verb.add_argument("what", type=Path, metavar="TREE|ARCHIVE", help="a tree that was built, or an archive")
+    verb.add_argument(
+        "--tree", action="store_true", help="every file under its folder, not a table by package"
+    )
+
+    verb = add_verb(
+        verbs, "audit", _run_audit, "find what would not work from an archive, with file and line"
+    )
+    verb.add_argument(
+        "what",
+        nargs="?",
+        metavar="PYTHON|PATH",
+        help="the library of an interpreter, by path or version, or your own code: a package, a folder or a "
+        ".py file (default: the library of the interpreter that runs zipstrap)",
+    )
+    verb.add_argument(
+        "--python", metavar="PYTHON", help="what reads the code at PATH (default: what runs zipstrap)"
+    )
+
+    verb = add_verb(verbs, "facts", _run_facts, "tell what zipstrap knows of an interpreter")
+    verb.add_argument("python", nargs="?", metavar="PYTHON", help=PYTHON_HELP)
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="write them there, not to stdout")
+
+
+def _run_verify(arguments: argparse.Namespace) -> int:
+    from zipstrap.verify.report import verification_to_json, verification_to_text
+
+    verification = _verification(arguments)
+    if arguments.format == "json":
+        print_json(verification_to_json(verification))
+    elif not arguments.quiet:
+        sys.stdout.write(verification_to_text(verification, verbose=arguments.verbose))
+    return 0 if verification.passed else 1
+
+
+def _verification(arguments: argparse.Namespace) -> Verification:
+    from zipstrap.verify.run import verify_interpreter, verify_tree
+
+    jobs = arguments.jobs or processors()
+    if Path(arguments.what).is_dir():
+        return verify_tree(Path(arguments.what), jobs=jobs, strict=arguments.strict, kernel=arguments.kernel)
+    if os.sep in arguments.what and not Path(arguments.what).exists():
+        raise InterpreterError(
+            "there is no such tree or interpreter",
+            file=arguments.what,
+            cure="name a tree that zipstrap build made, or a CPython by path or version",
+        )
+    found = find(arguments.what, arguments)
+    return verify_interpreter(found.facts, jobs=jobs, strict=arguments.strict, kernel=arguments.kernel)
+
+
+def _run_inspect(arguments: argparse.Namespace) -> int:
+    from zipstrap.archive import BadArchive
+    from zipstrap.inspection import inspect_path, inspection_to_json, inspection_to_text
+
+    try:
+        inspection = inspect_path(arguments.what)
+    except BadArchive as error:
+        print(f"zipstrap: {error}", file=sys.stderr)
+        return 1
+    if arguments.format == "json":
+        print_json(inspection_to_json(inspection))
+    else:
+        sys.stdout.write(inspection_to_text(inspection, as_tree=arguments.tree))
+    return 0
+
+
+def _run_audit(arguments: argparse.Namespace) -> int:
+    from zipstrap.audit import audit, is_code
+    from zipstrap.audit_report import audit_to_json, audit_to_text
+
+    if arguments.what is not None and is_code(arguments.what):
+        audited = audit(Path(arguments.what), python=find(arguments.python, arguments).facts)
+    elif arguments.python is not None:
+        raise UsageError(
+            "--python is for code at a PATH, and this is no folder and no .py file",
+            cure="name the interpreter alone to audit its library, or a path of code",
+        )
+    else:
+        audited = audit(find(arguments.what, arguments).facts)
+    if arguments.format == "json":
+        print_json(audit_to_json(audited))
+    elif not arguments.quiet:
+        sys.stdout.write(audit_to_text(audited, verbose=arguments.verbose))
+    return 0 if audited.passed else 1
+
+
+def _run_facts(arguments: argparse.Namespace) -> int:
+    from zipstrap.destination import check_destination, new_file
+    from zipstrap.interpreter import facts_to_json
+
+    destination = arguments.output
+    if destination is not None:
+        check_destination(destination, force=False, is_ours=lambda _path: False)
+    text = facts_to_json(find(arguments.python, arguments).facts)
+    if destination is None:
+        sys.stdout.write(text)
+    else:
+        with new_file(destination) as path:
+            path.write_text(text, encoding="utf-8")
+    return 0

@@ -1,0 +1,262 @@
+"""The verbs that make trees and archives: build and pack."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zipstrap.config import CHOICES
+
+from .arguments import PYTHON_HELP, add_selection, add_verb, settings_of, target_of_arguments
+from .terminal import by_reason, count, first_of, note_lines, print_json, progress
+
+if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
+    from zipstrap.build import Built, Packed, Prepared
+    from zipstrap.imports import Import
+    from zipstrap.manifest import Manifest
+
+__all__ = ["add_verbs"]
+
+#: from which size on a component that few need is worth a line, in bytes
+_LARGE = 20_000_000
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add build and pack."""
+    verb = add_verb(verbs, "build", _run_build, "pack, stage, hook, verify and report: the main job")
+    verb.add_argument("python", nargs="?", metavar="PYTHON", help=PYTHON_HELP)
+    verb.add_argument("-o", "--output", required=True, type=Path, metavar="TREE", help="the folder to make")
+    add_selection(verb)
+    verb.add_argument(
+        "--layout",
+        choices=CHOICES["layout"],
+        help="where things go; directory leaves the library unpacked, to compare with (default: fast)",
+    )
+    verb.add_argument(
+        "--guard",
+        choices=CHOICES["guard"],
+        help="what the start-up guard does when the library is not the tree's own (default: report)",
+    )
+    verb.add_argument(
+        "--zips",
+        choices=CHOICES["zips"],
+        help="what adds the archives of the zips folder at each start; start from 3.15 on "
+        "(default: sitecustomize)",
+    )
+    verb.add_argument("--no-verify", action="store_true", help="leave the tree unverified, and say so")
+
+    verb = add_verb(verbs, "pack", _run_pack, "make the archive alone")
+    verb.add_argument("python", nargs="?", metavar="PYTHON", help=PYTHON_HELP)
+    verb.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="ARCHIVE", help="the file, or its folder"
+    )
+    add_selection(verb)
+
+
+def _run_build(arguments: argparse.Namespace) -> int:
+    from zipstrap.build import BuildFailed, build, prepare
+    from zipstrap.verify.report import verification_to_json, verification_to_text
+
+    settings = settings_of(arguments)
+    facts = target_of_arguments(arguments)
+    destination = Path(os.path.abspath(arguments.output))  # noqa: PTH100 - links in the name are the user's
+    if arguments.dry_run:
+        return _show_plan(prepare(facts, settings), arguments)
+    try:
+        with progress(arguments) as show:
+            built = build(facts, destination, settings, on_progress=show)
+    except BuildFailed as failure:
+        if arguments.format == "json":
+            print_json(
+                {
+                    "schema_version": 1,
+                    "tree": None,
+                    "target": facts.name,
+                    "verification": verification_to_json(failure.verification),
+                }
+            )
+        elif not arguments.quiet:
+            sys.stdout.write(verification_to_text(failure.verification, verbose=arguments.verbose))
+        raise
+    if arguments.format == "json":
+        print_json(_built_to_json(built))
+    elif not arguments.quiet:
+        sys.stdout.write(_built_to_text(built, verbose=arguments.verbose))
+    return 0
+
+
+def _run_pack(arguments: argparse.Namespace) -> int:
+    from zipstrap.build import pack, prepare
+
+    settings = settings_of(arguments)
+    facts = target_of_arguments(arguments)
+    if arguments.dry_run:
+        return _show_plan(prepare(facts, settings, archive_only=True), arguments)
+    with progress(arguments) as show:
+        packed = pack(facts, Path(os.path.abspath(arguments.output)), settings, on_progress=show)  # noqa: PTH100
+    if arguments.format == "json":
+        print_json(
+            {
+                "schema_version": 1,
+                "archive": str(packed.archive),
+                "target": packed.facts.name,
+                "size": packed.size,
+                "sha256": packed.sha256,
+                "members": len(packed.members),
+                "must_be_on_disk": [{"path": path, "reason": reason} for path, reason in packed.on_disk],
+                "broken_imports": _imports_to_json(packed.broken),
+                "notes": list(packed.notes),
+            }
+        )
+    elif not arguments.quiet:
+        sys.stdout.write(_packed_to_text(packed))
+    return 0
+
+
+def _show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
+    plan = prepared.plan
+    if arguments.format == "json":
+        print_json(
+            {
+                "schema_version": 1,
+                "target": plan.facts.name,
+                "profile": plan.profile,
+                "archive": plan.layout.library_archive,
+                "members": [
+                    {"name": member.name, "module": member.module, "component": member.component}
+                    for member in plan.members
+                ],
+                "files": [
+                    {"path": file.path, "kind": file.kind.value, "reason": file.reason} for file in plan.files
+                ],
+                "left_out": [{"path": item.entry.path, "reason": item.reason} for item in plan.left_out],
+                "broken_imports": _imports_to_json(prepared.broken),
+                "notes": list(prepared.notes),
+            }
+        )
+        return 0
+    print(f"{plan.facts.name}, profile {plan.profile}; this is the plan, nothing is written")
+    print(f"into {plan.layout.library_archive}: {count(len(plan.members), 'file')}")
+    for member in plan.members if arguments.verbose else ():
+        print(f"  {member.name}")
+    print(f"on disk: {len(plan.files)} files, folders and links")
+    for reason, paths in by_reason((file.path, file.reason) for file in plan.files).items():
+        print(f"  {first_of(paths)}: {reason}")
+    left_out = [item for item in plan.left_out if item.entry.kind != "junk"]
+    print(f"left out: {count(len(left_out), 'file')}")
+    for reason, paths in by_reason((item.entry.path, item.reason) for item in left_out).items():
+        print(f"  {first_of(paths)}: {reason}")
+    for line in (*_broken_lines(prepared.broken, verbose=arguments.verbose), *note_lines(prepared.notes)):
+        print(line)
+    return 0
+
+
+def _built_to_text(built: Built, *, verbose: bool) -> str:
+    from zipstrap.verify.report import verification_to_text
+
+    manifest = built.manifest
+    on_disk = sum(file.size for file in manifest.files)
+    lines = [
+        f"{built.tree}: {manifest.target.name}, profile {manifest.profile}",
+        f"archive: {manifest.layout.library_archive}, {len(manifest.members)} members, "
+        f"{manifest.archive_size / 1e6:.1f} MB, "
+        f"sha256 {manifest.archive_sha256}",
+        *_compression_lines(manifest),
+        f"on disk: {len(manifest.files)} files, {on_disk / 1e6:.1f} MB",
+        f"modules: {built.compiled}, {built.from_cache} of them from the cache",
+    ]
+    if manifest.needs:
+        needs = manifest.needs if verbose or len(manifest.needs) <= 8 else manifest.needs[:6]
+        more = (
+            f" and {len(manifest.needs) - len(needs)} more (-v)" if len(needs) < len(manifest.needs) else ""
+        )
+        lines.append(f"shared libraries needed of the system: {', '.join(needs)}{more}")
+    dev = sum(file.size for file in manifest.files if file.component == "dev")
+    if dev > _LARGE:
+        lines.append(
+            f"{dev / 1e6:.1f} MB of this are for builders of extension modules: --exclude dev leaves them out"
+        )
+    lines += (*_broken_lines(built.broken, verbose=verbose), *note_lines(manifest.notes))
+    if built.verification is None:
+        lines.append(
+            "not verified: an unpacked library has nothing to show"
+            if manifest.layout.name == "directory"
+            else "not verified, as you asked: zipstrap verify does it"
+        )
+        return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + verification_to_text(built.verification, verbose=verbose)
+
+
+def _compression_lines(manifest: Manifest) -> Iterator[str]:
+    if manifest.compress == "stored":
+        return
+    # bytecode over a dictionary is stored, under a name that says so
+    packed = [each for each in manifest.members if each.method or each.name.endswith(".zst")]
+    size = sum(member.compressed_size for member in packed)
+    hot = "; hot modules are stored" if manifest.hot == "usual" or manifest.hot_of else ""
+    yield (
+        f"compressed: {manifest.compress}, {len(packed)} members to {size / 1e6:.1f} MB{hot}"
+        f"{'' if manifest.debug_ranges else '; no debug ranges'}"
+    )
+
+
+def _built_to_json(built: Built) -> dict[str, Any]:
+    from zipstrap.verify.report import verification_to_json
+
+    manifest = built.manifest
+    return {
+        "schema_version": 1,
+        "tree": str(built.tree),
+        "target": manifest.target.name,
+        "profile": manifest.profile,
+        "archive": {
+            "path": manifest.layout.library_archive,
+            "size": manifest.archive_size,
+            "sha256": manifest.archive_sha256,
+            "members": len(manifest.members),
+        },
+        "modules": built.compiled,
+        "from_cache": built.from_cache,
+        "needs": list(manifest.needs),
+        "broken_imports": _imports_to_json(built.broken),
+        "notes": list(manifest.notes),
+        "verification": None if built.verification is None else verification_to_json(built.verification),
+    }
+
+
+def _packed_to_text(packed: Packed) -> str:
+    lines = [
+        f"{packed.archive}: {packed.facts.name}, {len(packed.members)} members, {packed.size / 1e6:.1f} MB, "
+        f"sha256 {packed.sha256}"
+    ]
+    if packed.on_disk:
+        lines.append(f"not in it, because they work from disk only: {len(packed.on_disk)} files")
+        lines += (
+            f"  {first_of(paths)}: {reason}" for reason, paths in by_reason(iter(packed.on_disk)).items()
+        )
+    lines += (*_broken_lines(packed.broken, verbose=False), *note_lines(packed.notes))
+    return "\n".join(lines) + "\n"
+
+
+def _broken_lines(broken: Sequence[Import], *, verbose: bool) -> Iterator[str]:
+    required = [item for item in broken if item.kind == "required"]
+    others = [item for item in broken if item.kind != "required"]
+    for item in required:
+        yield f"warning: {item.importer} (line {item.line}) imports {item.module}, which is left out"
+    if others and not verbose:
+        count = len({item.importer for item in others})
+        who = "1 module imports" if count == 1 else f"{count} modules import"
+        yield f"{who} something left out, in functions or under conditions: -v lists them"
+    for item in others if verbose else ():
+        yield f"{item.importer} (line {item.line}, {item.kind}) imports {item.module}, which is left out"
+
+
+def _imports_to_json(broken: Sequence[Import]) -> list[dict[str, Any]]:
+    return [
+        {"importer": item.importer, "module": item.module, "line": item.line, "kind": item.kind}
+        for item in broken
+    ]
