@@ -16,7 +16,14 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("other people's libraries", ("zipstrap.libraries",)),
     (
         "files",
-        ("zipstrap.archive", "zipstrap.config", "zipstrap.destination", "zipstrap.hooks", "zipstrap.linkage"),
+        (
+            "zipstrap.archive",
+            "zipstrap.config",
+            "zipstrap.destination",
+            "zipstrap.durable",
+            "zipstrap.hooks",
+            "zipstrap.linkage",
+        ),
     ),
     ("logs", ("zipstrap.verify.kernel_log", "zipstrap.verify.verbose_log")),
     ("workers", ("zipstrap.worker",)),
