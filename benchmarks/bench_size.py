@@ -34,8 +34,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zipstrap.archive import Member, write_archive
-from zipstrap.compile import BytecodeCache, Source, compile_sources, default_cache_folder
+from zipstrap.compile import BytecodeCache, Source, compile_sources
 from zipstrap.compress import compress_members
+from zipstrap.config import default_cache_folder
 from zipstrap.interpreter import find_interpreter
 
 #: the archive of this one has 2,545,637 bytes; it is of Python 3.14

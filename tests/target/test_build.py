@@ -534,7 +534,7 @@ def test_plain_default_build(interpreters: list[Target], tmp_path: Path) -> None
 
 def test_full_profile_takes_all(interpreters: list[Target], tmp_path: Path) -> None:
     target = usual(interpreters)
-    full = make_tree(target, tmp_path / "T", "--profile", "full", "--exclude", "dev")
+    full = make_tree(target, tmp_path / "T", "--profile", "full", "--exclude", "dev", "--exclude", "static")
     assert full.report["verification"]["passed"]
     if not any(Path(probe(target.executable).library).glob("test/test_json")):
         pytest.skip(f"{target.executable} came without its tests")

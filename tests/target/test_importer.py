@@ -98,7 +98,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     base = tmp_path_factory.mktemp("importer")
-    options = ("--profile", "full", "--exclude", "dev", "--no-verify")
+    options = ("--profile", "full", "--exclude", "dev", "--exclude", "static", "--no-verify")
     fast = make_tree(target, base / "fast", "--layout", "fast", *options)
     directory = make_tree(target, base / "dirs", "--layout", "directory", *options)
     modules = "\n".join(_modules(directory.root / directory.manifest.layout.library))

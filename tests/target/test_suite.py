@@ -115,7 +115,7 @@ def make_tree(facts: Facts, root: Path, side: Side, settings: SuiteSettings) -> 
     """Make a tree as ``zipstrap test`` does, but once, with our test files and without large libraries."""
     if not root.exists():
         layout = "directory" if side is Side.DIRECTORY else settings.layout
-        build(facts, root, Settings(profile="full", exclude=("dev",), layout=layout, verify=False))
+        build(facts, root, Settings(profile="full", exclude=("dev", "static"), layout=layout, verify=False))
         for name, text in FILES.items():
             (root / load_manifest(root).layout.library / "test" / f"{name}.py").write_text(text)
     return root / load_manifest(root).layout.executable

@@ -18,7 +18,8 @@ import pytest
 import zipstrap.compile
 from hypothesis import given
 from hypothesis import strategies as st
-from zipstrap.compile import BytecodeCache, Compiled, Source, compile_sources, default_cache_folder
+from zipstrap.compile import BytecodeCache, Compiled, Source, compile_sources
+from zipstrap.config import default_cache_folder
 from zipstrap.errors import InterpreterError
 from zipstrap.worker import worker_source
 

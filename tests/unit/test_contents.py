@@ -19,7 +19,7 @@ from zipstrap.inventory import LibraryFile, classify
 from zipstrap.layout import standard_layout
 from zipstrap.plan import FileKind, Options, Plan, make_plan
 from zipstrap.profiles import parse_request, select
-from zipstrap.stage import stage
+from zipstrap.stage import copying, stage
 
 from .recorded import facts_of
 
@@ -181,16 +181,22 @@ def test_what_vanishes_before_it_is_copied_is_no_fault_of_the_destination(tmp_pa
     found = made(plan)
     path = python if gone == "the interpreter" else tmp_path / "library" / gone
     path.unlink()
-    with pytest.raises(FileError, match="cannot be read") as caught:
-        stage(plan, found, SourceReader(), None, tmp_path / "tree", mtime=0)
+    with (
+        pytest.raises(FileError, match="cannot be read") as caught,
+        copying(plan, tmp_path / "tree") as copies,
+    ):
+        stage(plan, found, SourceReader(), None, tmp_path / "tree", copies, mtime=0)
     assert caught.value.problem.file == str(path)
     assert "space" not in caught.value.cure
 
 
 def test_a_place_that_cannot_be_written_is_told_with_its_own_cure(tmp_path: Path) -> None:
     plan = plan_of(tmp_path / "library", LIBRARY)
-    with pytest.raises(FileError, match="cannot be written") as caught:
-        stage(plan, made(plan), SourceReader(), None, tmp_path / "absent", mtime=0)
+    with (
+        pytest.raises(FileError, match="cannot be written") as caught,
+        copying(plan, tmp_path / "absent") as copies,
+    ):
+        stage(plan, made(plan), SourceReader(), None, tmp_path / "absent", copies, mtime=0)
     assert str(caught.value.problem.file).startswith(str(tmp_path / "absent"))
     assert "space" in caught.value.cure
 

@@ -340,7 +340,7 @@ def discovered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
     seen: list[tuple[str, list[str]]] = []
 
     def get_interpreter(
-        key: str, *, try_first_with: list[str], env: object, predicate: Callable[[Any], bool]
+        key: str, *, try_first_with: list[str], cache: object, env: object, predicate: Callable[[Any], bool]
     ) -> SimpleNamespace | None:
         assert predicate(SimpleNamespace(implementation="CPython"))
         assert not predicate(SimpleNamespace(implementation="PyPy"))

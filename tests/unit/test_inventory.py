@@ -106,7 +106,9 @@ def test_components_do_not_split_a_package_with_its_data(name: str) -> None:
     found: dict[str, set[str]] = {}
     for entry in inventory_of(name).entries:
         folder = entry.path.rpartition("/")[0]
-        if folder not in ("", "lib-dynload") and entry.kind is not Kind.JUNK:
+        # the static libpython is not needed by what is beside it
+        apart = folder in ("", "lib-dynload") or entry.component == "static"
+        if not apart and entry.kind is not Kind.JUNK:
             found.setdefault(folder, set()).add(entry.component)
     assert {folder: names for folder, names in found.items() if len(names) > 1} == {}
 
@@ -133,7 +135,9 @@ def test_extension_modules_lose_their_suffix(name: str) -> None:
 def test_config_folders_are_data_for_developers(name: str) -> None:
     found = [entry for entry in inventory_of(name).entries if entry.path.startswith("config-")]
     assert found
-    assert {entry.component for entry in found} == {"dev"}
+    archives = {entry.path for entry in found if entry.path.endswith(".a")}
+    assert {entry.path for entry in found if entry.component == "static"} == archives
+    assert {entry.component for entry in found if entry.path not in archives} == {"dev"}
     assert {entry.kind for entry in found} <= {Kind.DATA, Kind.MODULE}
     # python-config.py is the one module-like file there, and its folder is no identifier
     assert {entry.module for entry in found} == {None}

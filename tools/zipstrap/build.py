@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .archive import MemberRecord, archive_time, read_archive
-from .compile import BytecodeCache, default_cache_folder
+from .compile import BytecodeCache
+from .config import default_cache_folder
 from .contents import Contents, SourceReader, make_contents
 from .destination import check_destination, check_tree_path, new_file, new_folder, writing
 from .errors import FileError, UsageError
@@ -22,7 +23,7 @@ from .linkage import Linkage, resolve_linkage
 from .manifest import MANIFEST_NAME, Manifest, is_tree, make_manifest, manifest_to_json
 from .plan import Options, Plan, make_plan
 from .profiles import EXCLUDED, Selection, parse_request, select, start_modules
-from .stage import stage, write_archive_file
+from .stage import copying, stage, write_archive_file
 from .verify.report import Verification
 from .verify.run import verify_tree
 
@@ -206,8 +207,11 @@ def build(
         check_tree_path(destination)
     prepared = prepare(facts, settings, environ=environ)
     with new_folder(destination, replace=is_tree if settings.force else None) as folder:
-        contents = _contents(prepared, settings, environ, on_progress)
-        staged = stage(prepared.plan, contents, prepared.reader, prepared.linkage, folder, mtime=mtime)
+        with copying(prepared.plan, folder) as copies:
+            contents = _contents(prepared, settings, environ, on_progress)
+            staged = stage(
+                prepared.plan, contents, prepared.reader, prepared.linkage, folder, copies, mtime=mtime
+            )
         manifest = make_manifest(
             prepared.plan,
             staged.members,

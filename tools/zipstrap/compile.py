@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import marshal
+import mmap
 import os
 import queue
 import struct
@@ -35,7 +36,7 @@ from .worker import (
     worker_source,
 )
 
-__all__ = ["BytecodeCache", "Compiled", "Source", "compile_sources", "default_cache_folder"]
+__all__ = ["BytecodeCache", "Compiled", "Source", "compile_sources"]
 
 _WORKER = "compile_worker"
 
@@ -99,8 +100,10 @@ class BytecodeCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def load(self, pack: str) -> dict[str, _Result]:
+    def load(self, pack: str, wanted: Collection[str] | None = None) -> dict[str, _Result]:
         """Return the results in *pack* (a file name) by their keys, without those that are damaged.
+
+        With *wanted*, only these are looked at: a pack also holds what other profiles need.
 
         Nothing is taken that another user could have put there: what a pack holds becomes code.
         """
@@ -108,8 +111,9 @@ class BytecodeCache:
             with (self.folder / pack).open("rb") as file:
                 if not (_is_own(self.folder.stat()) and _is_own(os.fstat(file.fileno()))):
                     return {}
-                data = memoryview(file.read())
-        except OSError:
+                # mapped, since most of it may be for others
+                data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError):  # an empty file cannot be mapped
             return {}
         start = len(self._FORM) + _LENGTH.size
         if len(data) < start or bytes(data[: len(self._FORM)]) != self._FORM:
@@ -123,7 +127,8 @@ class BytecodeCache:
                 if kind == self._IS_PYC
                 else _Result(None, str(body, "utf-8", "surrogatepass"))
                 for key, (kind, offset, size, digest) in index.items()
-                if hashlib.sha256(body := blob[offset : offset + size]).hexdigest() == digest
+                if (wanted is None or key in wanted)
+                and hashlib.sha256(body := blob[offset : offset + size]).hexdigest() == digest
             }
         except (ValueError, TypeError, AttributeError):
             return {}
@@ -182,20 +187,6 @@ def _is_own(status: os.stat_result) -> bool:
     return owned and not status.st_mode & 0o022
 
 
-def default_cache_folder(environ: Mapping[str, str]) -> Path:
-    """Return ``ZIPSTRAP_CACHE_DIR``, or ``zipstrap`` under ``XDG_CACHE_HOME`` or ``~/.cache``.
-
-    A relative ``XDG_CACHE_HOME`` does not count, as the XDG base directory specification says.
-    """
-    if own := environ.get("ZIPSTRAP_CACHE_DIR"):
-        return Path(own)
-    shared = environ.get("XDG_CACHE_HOME", "")
-    if shared and Path(shared).is_absolute():
-        return Path(shared, "zipstrap")
-    home = environ.get("HOME")
-    return (Path(home) if home else Path("~").expanduser()) / ".cache" / "zipstrap"
-
-
 def compile_sources(
     executable: Path,
     sources: Sequence[Source],
@@ -228,8 +219,8 @@ def compile_sources(
     if cache is not None:
         prefix = _key_prefix(identity, optimize, debug_ranges=debug_ranges)
         pack = hashlib.sha256(prefix.encode()).hexdigest()[:32]
-        known = cache.load(pack)
         keys = {source.key: _cache_key(prefix, source) for source in sources}
+        known = cache.load(pack, frozenset(keys.values()))
         results = {source.key: known[keys[source.key]] for source in sources if keys[source.key] in known}
     from_cache = len(results)
     missing = [source for source in sources if source.key not in results]
@@ -243,6 +234,7 @@ def compile_sources(
     for source, result in _run(executable, chunks, optimize, debug_ranges, count) if chunks else ():
         results[source.key] = result
     if cache is not None and missing:
+        known = cache.load(pack)
         known.update((keys[source.key], results[source.key]) for source in missing)
         cache.save(pack, known, frozenset(keys.values()))
     pycs: dict[str, bytes] = {}

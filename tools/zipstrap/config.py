@@ -8,7 +8,7 @@ from typing import Any
 
 from .errors import FileError, Problem, UsageError
 
-__all__ = ["CHOICES", "KEYS", "load_config"]
+__all__ = ["CHOICES", "KEYS", "default_cache_folder", "load_config"]
 
 #: key → the type of its value; lists are separated by commas in the environment
 KEYS: Mapping[str, type] = {
@@ -125,3 +125,17 @@ def _from_text(key: str, text: str, name: str, problems: list[Problem]) -> Any:
         except ValueError:
             problems.append(Problem(f"{name} is {text!r}, not a whole number"))
     return text
+
+
+def default_cache_folder(environ: Mapping[str, str]) -> Path:
+    """Return ``ZIPSTRAP_CACHE_DIR``, or ``zipstrap`` under ``XDG_CACHE_HOME`` or ``~/.cache``.
+
+    A relative ``XDG_CACHE_HOME`` does not count, as the XDG base directory specification says.
+    """
+    if own := environ.get("ZIPSTRAP_CACHE_DIR"):
+        return Path(own)
+    shared = environ.get("XDG_CACHE_HOME", "")
+    if shared and Path(shared).is_absolute():
+        return Path(shared, "zipstrap")
+    home = environ.get("HOME")
+    return (Path(home) if home else Path("~").expanduser()) / ".cache" / "zipstrap"

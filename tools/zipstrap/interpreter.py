@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from .config import default_cache_folder
 from .data import record_of
 from .errors import FileError, InterpreterError, UnsupportedError, UsageError, cure_of
 from .worker import clean_environment, last_line, run_worker
@@ -309,7 +310,12 @@ def venv_base(executable: Path) -> Path | None:
 
 
 def _by_version(version: str, environ: Mapping[str, str]) -> Path:
-    from python_discovery import PythonInfo, get_interpreter
+    import logging
+
+    from python_discovery import DiskCache, PythonInfo, get_interpreter
+
+    # what it says of a folder that it does not trust is nobody's business: it then keeps nothing
+    logging.getLogger("python_discovery").addHandler(logging.NullHandler())
 
     def is_target(info: PythonInfo) -> bool:
         return info.implementation == "CPython"
@@ -318,6 +324,7 @@ def _by_version(version: str, environ: Mapping[str, str]) -> Path:
         found = get_interpreter(
             f"cpython{version}",
             try_first_with=_pyenv_candidates(version, environ),
+            cache=DiskCache(default_cache_folder(environ) / "discovery"),
             env=environ,
             predicate=is_target,
         )

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -22,10 +23,11 @@ from .linkage import Linkage, plan_run_paths, read_elf, set_run_path
 from .manifest import FileRecord
 from .plan import FileKind, Plan, PlannedFile
 
-__all__ = ["Staged", "Written", "digest_of", "stage", "write_archive_file"]
+__all__ = ["Copies", "Staged", "Written", "copying", "digest_of", "stage", "write_archive_file"]
 
 _ELF_KINDS = (FileKind.EXECUTABLE, FileKind.SHARED_LIBRARY, FileKind.EXTENSION)
 _CHUNK = 1 << 18
+_LARGE_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,77 @@ def write_archive_file(
     return members, stream.size, stream.digest.hexdigest()
 
 
-def stage(
-    plan: Plan, contents: Contents, reader: SourceReader, linkage: Linkage | None, folder: Path, *, mtime: int
-) -> Staged:
-    """Write everything that *plan* names into the empty *folder*."""
-    for parent in sorted(_folders(plan, contents)):
+class Copies:
+    """Files that are copied as they are, by threads: what the kernel and the hash do needs no Python."""
+
+    def __init__(self, pool: ThreadPoolExecutor, files: Iterable[PlannedFile], folder: Path) -> None:
+        self._running = {file.path: pool.submit(_copy_and_hash, file, folder / file.path) for file in files}
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._running
+
+    def result(self, path: str) -> tuple[int, str | None]:
+        """Wait for the file *path* of the tree; return its size in bytes and its SHA-256, if it is final."""
+        return self._running[path].result()
+
+
+@contextlib.contextmanager
+def copying(plan: Plan, folder: Path) -> Iterator[Copies]:
+    """Copy the files of *plan* that are neither compiled nor packed into the empty *folder*, meanwhile."""
+    packed = {member.source for member in plan.members}
+    files = [
+        file
+        for file in plan.files
+        if file.kind not in (FileKind.LINK, FileKind.FOLDER)
+        and file.data is None
+        and not file.module
+        and file.source not in packed
+    ]
+    for parent in sorted(_folders(file.path for file in files)):
         with writing(folder / parent):
             _make_folder(folder / parent)
+    # the largest first, so that no thread is left with it at the end
+    files.sort(key=_size_of, reverse=True)
+    pool = ThreadPoolExecutor(2, "copy")
+    try:
+        yield Copies(pool, files, folder)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _size_of(file: PlannedFile) -> int:
+    try:
+        return Path(file.source or "").stat().st_size
+    except OSError:
+        return 0  # the copy says what is wrong
+
+
+def _copy_and_hash(file: PlannedFile, path: Path) -> tuple[int, str | None]:
+    with writing(path):
+        _copy(Path(file.source or ""), path)
+        path.chmod(file.mode)
+        # a binary's run path is still to be set
+        return (0, None) if file.kind in _ELF_KINDS else digest_of(path)
+
+
+def stage(
+    plan: Plan,
+    contents: Contents,
+    reader: SourceReader,
+    linkage: Linkage | None,
+    folder: Path,
+    copies: Copies,
+    *,
+    mtime: int,
+) -> Staged:
+    """Write everything that *plan* names into *folder*, which holds nothing but what *copies* puts there."""
+    paths = [plan.layout.archive, plan.layout.library_archive, *(file.path for file in plan.files)]
+    paths += (bytecode_path(path, plan.facts.cache_tag) for path in contents.bytecode)
+    folders = {file.path for file in plan.files if file.kind is FileKind.FOLDER} | _folders(paths)
+    for parent in sorted(folders):
+        with writing(folder / parent):
+            if not (folder / parent).is_dir():
+                _make_folder(folder / parent)
     layout = plan.layout
     members: tuple[MemberRecord, ...] = ()
     size, sha256 = 0, ""
@@ -102,10 +168,9 @@ def stage(
         members, size, sha256 = write_archive_file(folder / layout.archive, contents.members, mtime=mtime)
     if members:
         (folder / layout.library_archive).chmod(0o644)
-    buffer = bytearray(_CHUNK)
-    records += [_place(file, reader, folder, buffer) for file in plan.files]
+    records += [_place(file, reader, folder, copies) for file in plan.files]
     records += (
-        _place(file, reader, folder, buffer)
+        _place(file, reader, folder, copies)
         for file in _bytecode_files(plan.files, contents.bytecode, plan.facts.cache_tag)
     )
     _own_run_paths(plan, linkage, folder)
@@ -148,10 +213,8 @@ def _written(hashes: Mapping[str, str], folder: Path) -> dict[str, Written]:
     return {path: Written(hashes[path], seen.st_ino, seen.st_ctime_ns) for path, seen in stats.items()}
 
 
-def _folders(plan: Plan, contents: Contents) -> set[str]:
-    paths = [plan.layout.archive, plan.layout.library_archive, *(file.path for file in plan.files)]
-    paths += (bytecode_path(path, plan.facts.cache_tag) for path in contents.bytecode)
-    found = {file.path for file in plan.files if file.kind is FileKind.FOLDER}
+def _folders(paths: Iterable[str]) -> set[str]:
+    found = set()
     for path in paths:
         parent = path.rpartition("/")[0]
         while parent:
@@ -180,24 +243,22 @@ def _bytecode_files(
             )
 
 
-def _place(file: PlannedFile, reader: SourceReader, folder: Path, buffer: bytearray) -> FileRecord:
+def _place(file: PlannedFile, reader: SourceReader, folder: Path, copies: Copies) -> FileRecord:
     path = folder / file.path
-    size, sha256 = 0, None
-    with writing(path):
-        if file.kind is FileKind.LINK:
+    size = 0
+    sha256: str | None = None
+    if file.path in copies:
+        size, sha256 = copies.result(file.path)
+    elif file.kind is FileKind.LINK:
+        with writing(path):
             path.symlink_to(file.link or "")
-        elif file.kind is not FileKind.FOLDER:
-            data = file.data
-            if data is None:
-                # what was compiled, and not what the source may have become since
-                data = reader.read(file.source or "") if file.module else reader.known(file.source or "")
-            if data is not None:
-                path.write_bytes(data)
-                size, sha256 = len(data), hashlib.sha256(data).hexdigest()
-            else:
-                # hashed when the run paths in binaries are set
-                _copy(Path(file.source or ""), path, buffer)
+    elif file.kind is not FileKind.FOLDER:
+        # what was compiled or packed, and not what the source may have become since
+        data = reader.read(file.source or "") if file.data is None else file.data
+        with writing(path):
+            path.write_bytes(data)
             path.chmod(file.mode)
+        size, sha256 = len(data), hashlib.sha256(data).hexdigest()
     return FileRecord(
         path=file.path,
         kind=file.kind.value,
@@ -225,14 +286,15 @@ def _reading(source: Path) -> Iterator[None]:
         ) from error
 
 
-def _copy(source: Path, path: Path, buffer: bytearray) -> None:
-    """Copy a file, through *buffer* if need be: a fresh one for each piece costs more than the copying."""
-    view = memoryview(buffer)
+def _copy(source: Path, path: Path) -> None:
     with _reading(source):
         original = source.open("rb", buffering=0)
     with original, path.open("wb", buffering=0) as copy:
         if _copied_by_the_kernel(original, copy):
             return
+        # one buffer: a fresh one for each piece costs more than the copying
+        buffer = bytearray(_CHUNK)
+        view = memoryview(buffer)
         while True:
             with _reading(source):
                 count = original.readinto(buffer)
@@ -275,8 +337,14 @@ def _own_run_paths(plan: Plan, linkage: Linkage | None, folder: Path) -> None:
 
 def digest_of(path: Path) -> tuple[int, str]:
     """Return size in bytes and SHA-256 of the file *path*."""
-    with path.open("rb") as stream:
-        return os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest()
+    with path.open("rb", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        digest = hashlib.sha256()
+        # in large pieces: a thread waits for the others after each
+        buffer = memoryview(bytearray(max(1, min(size, _LARGE_CHUNK))))
+        while count := stream.readinto(buffer):
+            digest.update(buffer[:count])
+        return size, digest.hexdigest()
 
 
 def _hashed(record: FileRecord, folder: Path) -> FileRecord:

@@ -175,11 +175,9 @@ def _built_to_text(built: Built, *, verbose: bool) -> str:
             f" and {len(manifest.needs) - len(needs)} more (-v)" if len(needs) < len(manifest.needs) else ""
         )
         lines.append(f"shared libraries needed of the system: {', '.join(needs)}{more}")
-    dev = sum(file.size for file in manifest.files if file.component == "dev")
-    if dev > _LARGE:
-        lines.append(
-            f"{dev / 1e6:.1f} MB of this are for builders of extension modules: --exclude dev leaves them out"
-        )
+    static = sum(file.size for file in manifest.files if file.component == "static")
+    if static > _LARGE:
+        lines.append(f"{static / 1e6:.1f} MB of this are a static libpython: --exclude static leaves it out")
     lines += (*_broken_lines(built.broken, verbose=verbose), *note_lines(manifest.notes))
     if built.verification is None:
         lines.append(
