@@ -11,7 +11,8 @@ from _imp import _fix_co_filename, acquire_lock, release_lock
 from posix import O_CLOEXEC, O_RDONLY, close, dup, fstat, open, pread, stat
 
 _, ON_DISK, EXTENSION_SUFFIX, NAMES, RECORDS, FILES, FILE_RECORDS = LATER
-# A record has 16 bytes: where the data begins, its size in the archive, its size, and its kind.
+# A record has 16 bytes: where the data begins, its size in the archive, its size, its kind, and three of the
+# source's hash in the head of a .pyc (PEP 552).
 PACKAGE, DEFLATED, EXTENSION, NAMESPACE, UNCOMPILED = 1, 2, 4, 8, 16
 
 
@@ -43,6 +44,7 @@ class Index(dict):
 INDEX, FILE_INDEX = Index(NAMES, "."), Index(FILES, "/")
 # Kinds that the other part need not know.
 ZSTANDARD, DICTIONARY = 32, 64
+PACKED = DEFLATED | ZSTANDARD | DICTIONARY
 FRAMES = None
 number = int.from_bytes
 del LATER, NAMES, FILES
@@ -88,7 +90,19 @@ class Rest:
         at = INDEX[name]
         if COMPILES or RECORDS[at + 12] & UNCOMPILED:
             return compile(source_of(name), path, "exec", dont_inherit=True)
-        code = loads(memoryview(content(RECORDS, at))[16:])
+        # A descriptor that a program has closed, and perhaps given to another file, is known by what is read:
+        # to look at the file each time would be a system call more.
+        try:
+            data = pread(
+                DESCRIPTOR, number(RECORDS[at + 4 : at + 8], "little"), number(RECORDS[at : at + 4], "little")
+            )
+            if RECORDS[at + 12] & PACKED:
+                data = unpacked(data, RECORDS, at)
+        except Exception:
+            data = b""
+        if data[8:11] != RECORDS[at + 13 : at + 16]:
+            data = read_again(at)
+        code = loads(memoryview(data)[16:])
         _fix_co_filename(code, path)
         return code
 
@@ -202,12 +216,25 @@ def is_directory(path):
 def content(records, at):
     """Return the bytes of a member."""
     data = read(number(records[at : at + 4], "little"), number(records[at + 4 : at + 8], "little"))
+    return unpacked(data, records, at) if records[at + 12] & PACKED else data
+
+
+def read_again(at):
+    """Return a module's .pyc from the archive, after a look at whether it is still that of this start."""
+    data = content(RECORDS, at)
+    if data[8:11] != RECORDS[at + 13 : at + 16]:
+        raise ImportError("zipstrap: %s was changed since this start" % LIBRARY_ARCHIVE)
+    return data
+
+
+def unpacked(data, records, at):
+    """Return what *data*, a compressed member, holds."""
     kind = records[at + 12]
     if kind & DEFLATED:
         from zlib import decompress
 
         return decompress(data, -15, number(records[at + 8 : at + 12], "little"))
-    return from_frame(data, kind & DICTIONARY) if kind & (ZSTANDARD | DICTIONARY) else data
+    return from_frame(data, kind & DICTIONARY)
 
 
 def from_frame(data, over_dictionary):

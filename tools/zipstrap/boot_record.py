@@ -28,6 +28,7 @@ RECORD_MEMBER = "zipstrap.boot"
 
 #: of a .pyc (PEP 552), in bytes
 _HEAD = 16
+_MARK_PLACE, _MARK_SIZE = 8, 3
 
 _PACKAGE, _DEFLATED, _EXTENSION, _NAMESPACE, _UNCOMPILED = 1, 2, 4, 8, 16
 _ZSTANDARD, _DICTIONARY, _ADAPTED = 32, 64, 128
@@ -54,10 +55,13 @@ class _Place:
     offset: int = 0
     packed: int = 0
     size: int = 0
+    #: by which the importer knows that it has read this .pyc: the first bytes of its source's hash
+    mark: bytes = bytes(_MARK_SIZE)
 
     def record(self) -> bytes:
+        numbers = (self.offset, self.packed, self.size)
         return b"".join(
-            number.to_bytes(4, "little") for number in (self.offset, self.packed, self.size, self.flags)
+            (*(number.to_bytes(4, "little") for number in numbers), bytes([self.flags]), self.mark)
         )
 
 
@@ -74,7 +78,7 @@ def record_member(
     all this, which is in front of the second tuple too: a start knows by it that the archive is its own.
     """
     adapted = _LISTING | _READING.get(plan.options.source, set())
-    modules = sorted(_modules(plan, records, adapted), key=lambda place: place.name)
+    modules = sorted(_modules(plan, records, adapted, pycs), key=lambda place: place.name)
     files = sorted(_files(records), key=lambda place: place.name)
     core = bytecode["zipstrap_importer.py"][_HEAD:]
     boot = {
@@ -166,7 +170,9 @@ def _on_disk(plan: Plan) -> tuple[str, ...]:
     return tuple(sorted(on_disk - packed))
 
 
-def _modules(plan: Plan, records: Sequence[MemberRecord], adapted: Collection[str]) -> Iterable[_Place]:
+def _modules(
+    plan: Plan, records: Sequence[MemberRecord], adapted: Collection[str], pycs: Mapping[str, bytes]
+) -> Iterable[_Place]:
     members = {logical_name(record.name) for record in records}
     folders: set[str] = set()
     packages: set[str] = set()
@@ -191,7 +197,9 @@ def _modules(plan: Plan, records: Sequence[MemberRecord], adapted: Collection[st
         name = stem.replace("/", ".")
         if name in adapted:
             flags |= _ADAPTED
-        yield _Place(name, flags, record.data_offset, record.compressed_size, record.size)
+        pyc = b"" if suffix == "py" else _pyc_of(name, pycs) or b""
+        mark = pyc[_MARK_PLACE : _MARK_PLACE + _MARK_SIZE].ljust(_MARK_SIZE, b"\0")
+        yield _Place(name, flags, record.data_offset, record.compressed_size, record.size, mark)
     # a folder that is no package is a portion of a namespace package, as on disk
     for folder in folders - packages:
         if "." not in folder:
