@@ -220,7 +220,8 @@ def content(records, at):
 
 
 def read_again(at):
-    """Return a module's .pyc from the archive, after a look at whether it is still that of this start."""
+    """Return a module's .pyc from the archive by its path, if that is still the one of this start."""
+    reopen()
     data = content(RECORDS, at)
     if data[8:11] != RECORDS[at + 13 : at + 16]:
         raise ImportError("zipstrap: %s was changed since this start" % LIBRARY_ARCHIVE)

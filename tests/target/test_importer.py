@@ -252,6 +252,37 @@ def test_a_running_program_keeps_its_library(pair: Pair, change: str) -> None:
     assert output.startswith(('asyncio r"""', 'asyncio r"'))
 
 
+@pytest.mark.parametrize("change", ["written over", "shifted", "changed in one place"])
+def test_a_running_program_runs_nothing_of_an_archive_that_was_written_to(pair: Pair, change: str) -> None:
+    tree = pair.copy("overwritten")
+    archive = _library_archive(tree)
+    data = archive.read_bytes()
+    _replace(archive, data)  # not that of the others, which is the same file
+    code = (
+        "import json, sys; print('ready', flush=True); sys.stdin.readline()\n"
+        "try:\n    import asyncio\nexcept ImportError as error:\n    print(error)"
+    )
+    with subprocess.Popen(
+        [str(tree.executable), "-I", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        if change == "changed in one place":
+            with zipfile.ZipFile(archive) as members:
+                place = members.getinfo("asyncio/__init__.pyc").header_offset
+            data = data[:place] + bytes(200) + data[place + 200 :]
+        else:
+            data = data[64:] + data[:64] if change == "shifted" else bytes(len(data))
+        archive.write_bytes(data)
+        output, _ = running.communicate("\n", timeout=60)
+    shutil.rmtree(tree.root)
+    assert running.returncode == 0
+    what = (
+        "was changed since this start" if "place" in change else "is not the archive of this start any more"
+    )
+    assert output == f"zipstrap: {archive} {what}\n"
+
+
 def test_a_start_reads_nothing_but_the_archives(pair: Pair, request: pytest.FixtureRequest) -> None:
     strace = shutil.which("strace")
     if strace is None:
