@@ -60,7 +60,7 @@ def targets(session: nox.Session) -> None:
     for argument in session.posargs:
         is_name = re.fullmatch(r"3\.\d+[td]*(-debian)?", argument)
         arguments += ["--target", argument] if is_name else [argument]
-    _pytest(session, arguments, "tests/target")
+    _pytest(session, arguments, "tests/target", "tests/durability")
 
 
 @nox.session(default=False)
@@ -77,6 +77,14 @@ def bytecode(session: nox.Session) -> None:
     _install(session, "test")
     session.env["ZIPSTRAP_TEST_WHOLE_LIBRARY"] = "1"
     _pytest(session, session.posargs, "tests/target/test_compile.py")
+
+
+@nox.session(default=False)
+def durability(session: nox.Session) -> None:
+    """Let each verb that changes an installation fail at every system call, not at a sample; print counts."""
+    _install(session, "test")
+    session.env["ZIPSTRAP_TEST_WHOLE_SWEEP"] = "1"
+    _pytest(session, ["-s", *session.posargs], "tests/durability")
 
 
 @nox.session(default=False)

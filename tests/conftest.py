@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from .target.interpreters import Target, found, sendable
+from .durability.sweep import strace_problem
+from .target.interpreters import Target, found, lack, sendable
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,3 +57,11 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def interpreters(request: pytest.FixtureRequest) -> list[Target]:
     """Give the CPythons 3.8 to 3.15 of this machine, oldest first."""
     return found(request.config)
+
+
+@pytest.fixture(scope="session")
+def strace(request: pytest.FixtureRequest) -> None:
+    """Demand that strace can be used."""
+    problem = strace_problem()
+    if problem is not None:
+        lack(request.config, problem)
