@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from .hot import modules_of_commands
 from .imports import GUARDED, REQUIRED, Import, ModuleSource, broken_by, closure, mentions, scan_imports
 from .interpreter import Facts
 from .inventory import Inventory, Kind, take_inventory
-from .layout import archive_name, library_layout, tree_layout
+from .layout import archive_name, in_place_layout, library_layout, tree_layout
 from .linkage import Linkage, resolve_linkage
 from .manifest import MANIFEST_NAME, Manifest, is_tree, make_manifest, manifest_to_json
 from .plan import Options, Plan, make_plan
@@ -27,7 +28,17 @@ from .stage import copying, stage, write_archive_file
 from .verify.report import Verification
 from .verify.run import verify_tree
 
-__all__ = ["BuildFailed", "Built", "Packed", "Prepared", "Settings", "build", "pack", "prepare"]
+__all__ = [
+    "BuildFailed",
+    "Built",
+    "Packed",
+    "Prepared",
+    "Settings",
+    "build",
+    "contents_of",
+    "pack",
+    "prepare",
+]
 
 _Progress = Callable[[int, int], None]
 
@@ -90,10 +101,17 @@ def prepare(
     settings: Settings,
     *,
     archive_only: bool = False,
+    in_place: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Prepared:
-    """Work out what will be done, without writing anything."""
-    layout = library_layout(facts) if archive_only else tree_layout(facts, settings.layout)
+    """Work out what will be done, without writing anything.
+
+    *in_place* is for an installation that gets archives, and whose other files are its own.
+    """
+    if archive_only:
+        layout = library_layout(facts)
+    else:
+        layout = (in_place_layout if in_place else tree_layout)(facts, settings.layout)
     inventory = take_inventory(facts)
     request = parse_request(settings.profile, settings.include, settings.exclude, inventory)
     reader = SourceReader()
@@ -108,7 +126,7 @@ def prepare(
         reached = closure(graph, start, kinds=(REQUIRED, GUARDED))
         selection = select(inventory, facts, request, reached)
         broken = broken_by(graph, selection.kept_modules, selection.left_out_modules)
-    linkage = None if archive_only else _linkage(facts, selection)
+    linkage = None if archive_only or in_place else _linkage(facts, selection)
     plan = make_plan(
         facts,
         layout,
@@ -120,6 +138,10 @@ def prepare(
             Path(facts.executable), settings.options.hot_of, os.environ if environ is None else environ
         ),
     )
+    if in_place:
+        # what stays on disk is compiled there already, or by its first import, as ever
+        files = tuple(dataclasses.replace(file, module=None) for file in plan.files)
+        plan = dataclasses.replace(plan, files=files)
     return Prepared(plan, reader, linkage, broken, (*plan.notes, *_linkage_notes(linkage)))
 
 
@@ -208,7 +230,7 @@ def build(
     prepared = prepare(facts, settings, environ=environ)
     with new_folder(destination, replace=is_tree if settings.force else None) as folder:
         with copying(prepared.plan, folder) as copies:
-            contents = _contents(prepared, settings, environ, on_progress)
+            contents = contents_of(prepared, settings, environ, on_progress)
             staged = stage(
                 prepared.plan, contents, prepared.reader, prepared.linkage, folder, copies, mtime=mtime
             )
@@ -261,7 +283,7 @@ def pack(
     check_destination(destination, force=settings.force, is_ours=_is_archive, apart_from=Path(facts.library))
     prepared = prepare(facts, settings, archive_only=True, environ=environ)
     with new_file(destination, replace=_is_archive if settings.force else None) as path:
-        contents = _contents(prepared, settings, environ, on_progress)
+        contents = contents_of(prepared, settings, environ, on_progress)
         members, size, sha256 = write_archive_file(path, contents.members, mtime=mtime)
     return Packed(
         destination,
@@ -289,9 +311,13 @@ class BuildFailed(FileError):  # noqa: N818 - it reads as what it says
         )
 
 
-def _contents(
-    prepared: Prepared, settings: Settings, environ: Mapping[str, str], on_progress: _Progress | None
+def contents_of(
+    prepared: Prepared,
+    settings: Settings,
+    environ: Mapping[str, str],
+    on_progress: Callable[[int, int], None] | None,
 ) -> Contents:
+    """Read and compile what is *prepared*; the cache is that of *environ*."""
     cache = BytecodeCache(default_cache_folder(environ)) if settings.cache else None
     return make_contents(
         prepared.plan, prepared.reader, jobs=settings.jobs, cache=cache, on_progress=on_progress

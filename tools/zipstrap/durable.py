@@ -108,7 +108,12 @@ class Root:
             return os.open(name, _FOLDER, dir_fd=handle)
 
     def stat(self, path: str) -> os.stat_result | None:
-        """Return the state of *path* itself, not of what it links to; None if it is not there."""
+        """Return the state of *path* itself, not of what it links to; None if it is not there.
+
+        An empty *path* is this folder.
+        """
+        if not path:
+            return os.fstat(self._handle)
         try:
             with self._parent(path) as (handle, name):
                 return os.stat(name, dir_fd=handle, follow_symlinks=False)
@@ -187,6 +192,8 @@ class Root:
             try:
                 try:
                     _write_all(handle, data)
+                    if os.fstat(handle).st_size != len(data):
+                        raise OSError(errno.EIO, os.strerror(errno.EIO))  # what it said was not so
                     os.fchmod(handle, mode)
                     os.fsync(handle)
                 finally:
@@ -210,10 +217,16 @@ class Root:
                 raise
             os.fsync(folder)
 
-    def rename(self, path: str, to: str) -> None:
-        """Rename *path*; what is at *to*, if anything, is replaced as by rename(2)."""
+    def rename(self, path: str, to: str, *, flush: bool = True) -> None:
+        """Rename *path*; what is at *to*, if anything, is replaced as by rename(2).
+
+        Without *flush* the folders are not flushed: whoever renames many does it once, by
+        :meth:`flush_folder`.
+        """
         with self._parent(path) as (source, name), self._parent(to) as (folder, new):
             os.rename(name, new, src_dir_fd=source, dst_dir_fd=folder)
+            if not flush:
+                return
             os.fsync(folder)
             if not os.path.samestat(os.fstat(source), os.fstat(folder)):
                 os.fsync(source)
@@ -270,6 +283,51 @@ class Root:
                 _remove_all(name, folder)
                 os.fsync(folder)
         return found
+
+    def set_time(self, path: str, mtime_ns: int) -> None:
+        """Set when the file or folder *path* (this one if it is empty) was last changed, in ns."""
+        with _failing(self.path / path):
+            if not path:
+                os.utime(self._handle, ns=(os.fstat(self._handle).st_atime_ns, mtime_ns))
+                return
+        with self._parent(path) as (handle, name):
+            seen = os.stat(name, dir_fd=handle, follow_symlinks=False)
+            os.utime(name, ns=(seen.st_atime_ns, mtime_ns), dir_fd=handle, follow_symlinks=False)
+
+    def note(self, name: str, value: bytes | None) -> bool:
+        """Keep *value* with this folder itself, as an extended attribute; None removes it.
+
+        Unlike a file, that does not change the folder's time. Returns False where the file system has no
+        extended attributes.
+        """
+        with _failing(self.path):
+            try:
+                if value is not None:
+                    os.setxattr(self._handle, name, value)
+                elif self.noted(name) is not None:
+                    os.removexattr(self._handle, name)
+            except OSError as error:
+                if error.errno in (errno.ENOTSUP, errno.EPERM):
+                    return False
+                raise
+            os.fsync(self._handle)
+        return True
+
+    def noted(self, name: str) -> bytes | None:
+        """Return what :meth:`note` has kept as *name*, or None."""
+        try:
+            return os.getxattr(self._handle, name)
+        except OSError:
+            return None
+
+    def flush_folder(self, path: str = "") -> None:
+        """Flush the names in the folder *path* to the disk."""
+        with _failing(self.path / path):
+            handle = self._open_folder(path)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
     def sync(self, path: str) -> None:
         """Flush the folder *path* and all in it to the disk; see :func:`sync_tree`."""

@@ -21,6 +21,7 @@ __all__ = [
     "archive_search",
     "directory_layout",
     "fast_layout",
+    "in_place_layout",
     "library_layout",
     "standard_layout",
     "tree_layout",
@@ -160,6 +161,19 @@ def tree_layout(facts: Facts, name: str) -> Layout:
     Raises :class:`UnsupportedError` as :func:`standard_layout` does.
     """
     return _TREES[name](facts)
+
+
+def in_place_layout(facts: Facts, name: str) -> Layout:
+    """Return the layout *name* of an installation that is converted where it stands.
+
+    Its executable has the name that it has there, which may be another than a build would give it. Raises
+    :class:`UnsupportedError` as :func:`standard_layout` does.
+    """
+    layout = tree_layout(facts, name)
+    executable, prefix = facts.path(facts.executable), facts.path(facts.prefix)
+    if executable.is_relative_to(prefix):
+        layout = dataclasses.replace(layout, executable=executable.relative_to(prefix).as_posix())
+    return dataclasses.replace(layout, executable_links=())
 
 
 def archive_path(facts: Facts) -> PurePath:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import FileIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from .archive import Member, MemberRecord, write_archive
@@ -23,7 +23,16 @@ from .linkage import Linkage, plan_run_paths, read_elf, set_run_path
 from .manifest import FileRecord
 from .plan import FileKind, Plan, PlannedFile
 
-__all__ = ["Copies", "Staged", "Written", "copying", "digest_of", "stage", "write_archive_file"]
+__all__ = [
+    "Copies",
+    "Staged",
+    "Written",
+    "copying",
+    "digest_of",
+    "stage",
+    "write_archive_file",
+    "write_archives",
+]
 
 _ELF_KINDS = (FileKind.EXECUTABLE, FileKind.SHARED_LIBRARY, FileKind.EXTENSION)
 _CHUNK = 1 << 18
@@ -162,7 +171,9 @@ def stage(
     size, sha256 = 0, ""
     records = []
     if plan.boot:
-        members, size, sha256, found = _write_archives(plan, contents, folder, mtime=mtime)
+        members, size, sha256, found = _write_two_archives(
+            plan, contents, (folder / layout.archive).parent, mtime=mtime
+        )
         records.append(found)
     elif contents.members:
         members, size, sha256 = write_archive_file(folder / layout.archive, contents.members, mtime=mtime)
@@ -181,7 +192,27 @@ def stage(
     return Staged(members, size, sha256, files, _written(hashes, folder))
 
 
-def _write_archives(
+def write_archives(plan: Plan, contents: Contents, folder: Path, *, mtime: int) -> dict[str, tuple[int, str]]:
+    """Write the archives of *plan*, and nothing else, into *folder*.
+
+    Returns the size in bytes and the SHA-256 of each by its name, in the order in which they are to be put
+    in place: the one that the interpreter finds is the last.
+    """
+    layout = plan.layout
+    library = folder / PurePosixPath(layout.library_archive).name
+    if plan.boot:
+        _, size, sha256, found = _write_two_archives(plan, contents, folder, mtime=mtime)
+        name = PurePosixPath(layout.archive).name
+        written = {library.name: (size, sha256), name: (found.size, found.sha256 or "")}
+    else:
+        _, size, sha256 = write_archive_file(library, contents.members, mtime=mtime)
+        written = {library.name: (size, sha256)}
+    with writing(library):
+        library.chmod(0o644)
+    return written
+
+
+def _write_two_archives(
     plan: Plan, contents: Contents, folder: Path, *, mtime: int
 ) -> tuple[tuple[MemberRecord, ...], int, str, FileRecord]:
     """Write the library's archive and the one that starts its importer, and return what was written."""
@@ -192,10 +223,10 @@ def _write_archives(
         return made[0]
 
     layout = plan.layout
-    library = folder / layout.library_archive
+    library = folder / PurePosixPath(layout.library_archive).name
     members, size, sha256 = write_archive_file(library, contents.members, mtime=mtime, last=last)
     shim = shim_member(contents.boot["boot_shim.py"], members[-1], made[0].data)
-    found = folder / layout.archive
+    found = folder / PurePosixPath(layout.archive).name
     _, found_size, found_sha256 = write_archive_file(found, [shim], mtime=mtime)
     found.chmod(0o644)
     reason = "the interpreter finds it by its own search, and it starts the importer of the library's archive"

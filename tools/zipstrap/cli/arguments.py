@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # imported where they are used: --version and --help stay qui
 __all__ = [
     "PYTHON_HELP",
     "Parser",
+    "add_making",
     "add_selection",
     "add_verb",
     "find",
@@ -65,7 +66,7 @@ def add_verb(
 
 
 def add_selection(verb: argparse.ArgumentParser) -> None:
-    """Add what selects, compiles and writes."""
+    """Add what selects, compiles and writes a result of its own."""
     verb.add_argument("--profile", metavar="NAME", help=f"{_PROFILES} (default: standard)")
     verb.add_argument(
         "--include", action="append", metavar="NAME", help="a component or module to take; repeatable"
@@ -73,6 +74,18 @@ def add_selection(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--exclude", action="append", metavar="NAME", help="a component or module to leave; repeatable"
     )
+    add_making(verb)
+    verb.add_argument(
+        "--force",
+        action="store_true",
+        help="replace a destination that zipstrap made; nothing may be running from it",
+    )
+    verb.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
+    verb.add_argument("--facts", type=Path, metavar="FILE", help="take the facts of PYTHON from this file")
+
+
+def add_making(verb: argparse.ArgumentParser) -> None:
+    """Add what compiles, and says how an archive is made."""
     verb.add_argument(
         "--optimize", type=int, choices=CHOICES["optimize"], help="the level of the bytecode (default: 0)"
     )
@@ -118,13 +131,6 @@ def add_selection(verb: argparse.ArgumentParser) -> None:
         "--jobs", type=positive, metavar="N", help="compilers at a time (default: one a processor)"
     )
     verb.add_argument("--no-cache", action="store_true", help="compile everything anew")
-    verb.add_argument(
-        "--force",
-        action="store_true",
-        help="replace a destination that zipstrap made; nothing may be running from it",
-    )
-    verb.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
-    verb.add_argument("--facts", type=Path, metavar="FILE", help="take the facts of PYTHON from this file")
 
 
 def positive(text: str) -> int:

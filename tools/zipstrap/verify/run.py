@@ -7,18 +7,22 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from zipstrap.conversion import conversion_of
 from zipstrap.errors import UsageError
 from zipstrap.interpreter import Facts
-from zipstrap.layout import standard_layout
+from zipstrap.layout import in_place_layout
 from zipstrap.manifest import is_tree, load_manifest, target_of
 from zipstrap.stage import Written
 
 from .boots import MODES
-from .checks import judge
+from .checks import CheckResult, judge
 from .evidence import gather_evidence
 from .report import Verification
 
 __all__ = ["verify_interpreter", "verify_tree"]
+
+#: hooks, libraries and modes that are those of an installation before it is converted
+_BROUGHT = frozenset({"ZS401", "ZS501", "ZS502", "ZS503", "ZS601"})
 
 
 def verify_tree(
@@ -68,14 +72,16 @@ def verify_interpreter(
     kernel: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Verification:
-    """Verify an interpreter where it is installed; one that lies in a tree is verified by its manifest."""
+    """Verify an interpreter where it is installed; one that lies in a tree is verified by its manifest.
+
+    One that is converted in place is verified by the layout that its journal names, and what a tree must be
+    free of, but an installation may have (:data:`_BROUGHT`), only warns.
+    """
     root = Path(facts.prefix)
     if is_tree(root):
         return verify_tree(root, jobs=jobs, strict=strict, kernel=kernel, environ=environ)
-    layout = standard_layout(facts)
-    executable = Path(facts.executable)
-    if executable.is_relative_to(root):  # its name may be another than a build would give it
-        layout = dataclasses.replace(layout, executable=executable.relative_to(root).as_posix())
+    conversion = conversion_of(facts)
+    layout = in_place_layout(facts, "standard" if conversion is None else conversion.layout)
     evidence = gather_evidence(
         Path(os.path.realpath(root)),
         target_of(facts),
@@ -88,4 +94,13 @@ def verify_interpreter(
         environ=environ,
         named=root,
     )
-    return Verification(root, evidence, judge(evidence))
+    results = judge(evidence)
+    if conversion is not None:
+        results = tuple(map(_as_it_came, results))
+    return Verification(root, evidence, results)
+
+
+def _as_it_came(result: CheckResult) -> CheckResult:
+    """Let what an installation brought with it be a warning: its conversion has not made it so."""
+    brought = result.status == "failed" and result.code in _BROUGHT
+    return dataclasses.replace(result, status="warned") if brought else result
