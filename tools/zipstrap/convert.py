@@ -60,7 +60,8 @@ __all__ = [
     "status_of",
 ]
 
-#: the time of the archives' folder before the first change, in ns; on the folder, so that no kill loses it
+#: the time of the archives' folder before the first change, in ns: on the folder itself while there is no
+#: journal, so that no kill loses it
 _TIME_NOTE = "user.zipstrap.mtime"
 
 #: what keeps a file that came to the place of one that is put back
@@ -402,6 +403,7 @@ def _make(root: Root, todo: ToConvert, write: _Writer) -> Conversion:
     root.write_file(f"{work}/{JOURNAL_NAME}", conversion_to_json(conversion))
     root.sync(work)
     root.rename(work, place.store)
+    root.note(_TIME_NOTE, None)  # the journal has it
     for archive in archives:
         root.rename(f"{place.store}/{archive.name}", archive.name)
     _check_boots(place)
