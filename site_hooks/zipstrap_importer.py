@@ -62,12 +62,39 @@ def rest():
                 raise ImportError("zipstrap: %s is not the archive of this start any more" % LIBRARY_ARCHIVE)
             globals().update(DESCRIPTOR=file, LATER=loads(memoryview(data)[16:]))
             exec(loads(LATER[0]), globals())
+    except FileNotFoundError:
+        if access(ARCHIVE, F_OK) or not access(FOLDER + "os.py", F_OK):
+            raise
+        give_way()
     finally:
         release_lock()
     return globals()["rest"]()
 
 
 LOADING = rest
+
+
+def give_way():
+    # An installation that was converted in place has been restored: its folder has the library again, for
+    # the file finder. What is in BOOT is still here.
+    class Folder(dict):
+        def __missing__(self, name):
+            return None  # of all modules, in the index
+
+        def index(self):
+            return self
+
+        def find_beside(self, importer, fullname):
+            return file_hook(importer.path).find_spec(fullname)
+
+        def attribute(self, importer, name):
+            raise AttributeError(name)
+
+        def __getattr__(self, name):  # of the rest: methods of a loader, or what does nothing any more
+            return getattr(SourceFileLoader, name, lambda *_: None)
+
+    INDEX = Folder()
+    globals().update(INDEX=INDEX, rest=lambda: INDEX)
 
 
 class LibraryImporter(SourceFileLoader, zipimporter):

@@ -286,6 +286,11 @@ def plan_conversion(
         clear = prepared.plan.options.source != "disk"
     if clear:
         moves, changed = _moves(facts, prepared)
+        if any(path.endswith(".py") for path in moves):
+            notes.append(
+                "the sources are moved: programs that run already do not find what they have not imported "
+                "yet; --no-clear leaves the sources where they are"
+            )
     return ToConvert(place, facts, prepared, moves, changed, (*notes, *prepared.notes))
 
 
