@@ -186,3 +186,48 @@ def test_ancestors_that_others_can_write_to_are_told(tmp_path: Path) -> None:
     assert [found.path for found in open_ancestors(inner) if found.path not in before] == [tmp_path / "open"]
     (tmp_path / "open").chmod(0o1777)
     assert [found.path for found in open_ancestors(inner)] == before
+
+
+def test_times_are_set_without_following_links(root: Root, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "link").symlink_to("file")
+    for path in ("file", "link", ""):
+        root.set_time(path, 1_000_000_007)
+        assert (tmp_path / path).lstat().st_mtime_ns == 1_000_000_007
+    root.set_time("link", 5)
+    assert (tmp_path / "file").stat().st_mtime_ns == 1_000_000_007
+    with pytest.raises(FileError, match="cannot be changed"):
+        root.set_time("missing", 5)
+
+
+def test_a_note_is_kept_with_the_folder_and_leaves_its_time(root: Root, tmp_path: Path) -> None:
+    root.set_time("", 7)
+    if not root.note("user.zipstrap.test", b"one"):
+        pytest.skip("this file system has no extended attributes")
+    assert root.noted("user.zipstrap.test") == b"one"
+    assert root.note("user.zipstrap.test", None)
+    assert root.note("user.zipstrap.test", None)
+    assert root.noted("user.zipstrap.test") is None
+    assert os.listxattr(tmp_path) == []
+    assert tmp_path.stat().st_mtime_ns == 7
+
+
+def test_many_are_renamed_and_flushed_once(root: Root, tmp_path: Path) -> None:
+    root.make_folders("a")
+    root.write_file("a/file", b"one")
+    root.rename("a/file", "file", flush=False)
+    for folder in ("a", ""):
+        root.flush_folder(folder)
+    assert root.names() == ["a", "file"]
+    seen = root.stat("")
+    assert seen is not None
+    assert stat.S_ISDIR(seen.st_mode)
+
+
+def test_a_write_that_was_none_is_an_error(
+    root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "write", lambda _handle, data: len(data))
+    with pytest.raises(FileError, match="cannot be changed"):
+        root.write_file("file", b"one")
+    assert root.names() == []
