@@ -238,7 +238,7 @@ def _conversion_lines(place: InPlace, conversion: Conversion) -> list[str]:
 
 
 def _moved(number: int) -> str:
-    return f"{number} files, and folders with all in them," if number != 1 else "1 file or folder"
+    return f"{number} files and folders" if number != 1 else "1 file or folder"
 
 
 def _conversion_to_json(place: InPlace, conversion: Conversion) -> dict[str, Any]:

@@ -693,7 +693,7 @@ def _foreign_pth(evidence: Evidence) -> Iterator[Finding]:
 
 @_check("ZS403")
 def _loaded_besides(evidence: Evidence) -> Iterator[Finding]:
-    if evidence.manifest is None:
+    if evidence.manifest is None and evidence.library is None:
         raise _NotRun("there is no manifest that says what belongs to the library")
     seen: dict[str, list[str]] = {}
     is_library = _in_library(evidence)
@@ -773,8 +773,10 @@ def _need_boots(evidence: Evidence) -> list[Boot]:
 
 
 def _in_library(evidence: Evidence) -> Callable[[str], bool]:
-    """Return what tells whether a module is the library's, kept or left out; all are without a manifest."""
-    manifest, layout = evidence.manifest, evidence.layout
+    """Return what tells whether a module is the library's, kept or left out; all are if nothing says."""
+    manifest, layout, known = evidence.manifest, evidence.layout, evidence.library
+    if known is not None:
+        return lambda module: module.partition(".")[0] in known
     if manifest is None:
         return lambda _: True
     paths = [member.name for member in manifest.members]

@@ -128,6 +128,8 @@ class Evidence:
     strict: bool
     #: why a kind of evidence could not be gathered
     missing: Mapping[str, str]
+    #: names of the library's modules on top, where they are known and no manifest says them
+    library: frozenset[str] | None = None
 
 
 def tree_paths(root: Path, layout: Layout) -> TreePaths:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from zipstrap.stage import Written
 
 from .boots import MODES
 from .checks import CheckResult, judge
-from .evidence import gather_evidence
+from .evidence import Evidence, gather_evidence
 from .report import Verification
 
 __all__ = ["verify_interpreter", "verify_tree"]
@@ -94,10 +95,22 @@ def verify_interpreter(
         environ=environ,
         named=root,
     )
-    results = judge(evidence)
-    if conversion is not None:
-        results = tuple(map(_as_it_came, results))
-    return Verification(root, evidence, results)
+    if conversion is None:
+        return Verification(root, evidence, judge(evidence))
+    evidence = dataclasses.replace(evidence, library=_library_names(Path(facts.library), evidence))
+    return Verification(root, evidence, tuple(map(_as_it_came, judge(evidence))))
+
+
+def _library_names(library: Path, evidence: Evidence) -> frozenset[str]:
+    """Return the names, without what follows a dot, of the library's modules in the archive and on disk."""
+    names = set(evidence.archive.names if evidence.archive is not None else ())
+    for folder in (library, library / "lib-dynload"):
+        with contextlib.suppress(OSError):
+            names.update(path.name for path in folder.iterdir())
+    return frozenset(name.partition("/")[0].partition(".")[0] for name in names) - {
+        "sitecustomize",
+        "usercustomize",
+    }
 
 
 def _as_it_came(result: CheckResult) -> CheckResult:
