@@ -348,3 +348,29 @@ def test_what_is_not_to_be_converted_is_refused(
     assert [line.partition(":")[0] for line in differences(before, listing(here.prefix))] == [here.lib.name]
     done = zipstrap("convert", here.executable.with_name("python9"))
     assert done.returncode == 3
+
+
+def test_a_start_that_has_read_the_directory_gets_its_module_while_it_is_restored(
+    here: Installation, tmp_path: Path
+) -> None:
+    """An archive that is retired is none for who comes new, and still one for who has read its directory."""
+    assert zipstrap("convert", "-q", here.executable).returncode == 0
+    _, found = broken_archives(here)
+    ask = (
+        "import sys, zipimport\n"
+        "importer = zipimport.zipimporter(sys.argv[1])\n"
+        "with open(sys.argv[1], 'ab') as file: file.write(bytes(1 << 17))\n"
+        "assert importer.get_data(sys.argv[1] + '/encodings/__init__.pyc')\n"
+        "try: zipimport._read_directory(sys.argv[1])\n"
+        "except zipimport.ZipImportError: print('none')\n"
+    )
+    copy = tmp_path / "copy.zip"
+    shutil.copy(found, copy)
+    assert run([here.executable, "-c", ask, copy]).stdout == "none\n"
+    # so it is while a restore that is killed just then has it in its place
+    found.unlink()
+    shutil.copy(copy, found)
+    assert loaders(here) == "SourceFileLoader"
+    assert "interrupted" in zipstrap("convert", "--status", here.executable).stdout
+    assert zipstrap("restore", here.executable).returncode == 0
+    assert not found.exists()

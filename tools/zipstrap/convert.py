@@ -67,6 +67,9 @@ _TIME_NOTE = "user.zipstrap.mtime"
 #: what keeps a file that came to the place of one that is put back
 _KEPT_SUFFIX = ".zipstrap-kept"
 
+#: bytes after an archive's end, so that nobody finds the directory (a comment has at most 65,535)
+_RETIRED = 1 << 17
+
 _LONGEST_NAME = 255
 
 _PYCACHE = "__pycache__"
@@ -535,11 +538,15 @@ def _what_is_not_whole(root: Root, place: InPlace, conversion: Conversion) -> st
     return f"{back} of {len(conversion.moves)} are back in their places" if back else ""
 
 
-def _is_ours(root: Root, archive: NewArchive) -> bool:
+def _is_ours(root: Root, archive: NewArchive, *, retired: bool = False) -> bool:
     seen = root.stat(archive.name)
-    if seen is None or not stat.S_ISREG(seen.st_mode) or seen.st_size != archive.size:
+    sizes = (archive.size, archive.size + _RETIRED) if retired else (archive.size,)
+    if seen is None or not stat.S_ISREG(seen.st_mode) or seen.st_size not in sizes:
         return False
-    return hashlib.sha256(root.read_file(archive.name) or b"").hexdigest() == archive.sha256
+    data = root.read_file(archive.name) or b""
+    return hashlib.sha256(data[: archive.size]).hexdigest() == archive.sha256 and not any(
+        data[archive.size :]
+    )
 
 
 def _undo(root: Root, place: InPlace, conversion: Conversion | None) -> tuple[str, int, list[str]]:
@@ -559,6 +566,8 @@ def _undo(root: Root, place: InPlace, conversion: Conversion | None) -> tuple[st
     moved = sum(_put_back(root, place, move, notes) for move in conversion.moves)
     for folder in conversion.folders[1:] if moved else ():
         root.flush_folder(folder.path)
+    if len(conversion.archives) > 1:
+        _retire(root, place, conversion.archives[-1])
     # the one that the interpreter finds goes first: from then on it boots from the folder again
     for archive in reversed(conversion.archives):
         root.remove(archive.name)
@@ -574,6 +583,30 @@ def _undo(root: Root, place: InPlace, conversion: Conversion | None) -> tuple[st
     return found, moved, notes
 
 
+def _retire(root: Root, place: InPlace, archive: NewArchive) -> None:
+    """Let starts that begin now pass over the small *archive*, while those that have begun still read it.
+
+    zipimport reads the directory at an archive's end, and later opens the archive again for a member. Where
+    no directory is at the end, it is no archive, and the folder comes next; the member is where it was.
+    """
+    data = root.read_file(archive.name)
+    if data is None or len(data) != archive.size:
+        return
+    try:
+        root.write_file(archive.name, data + bytes(_RETIRED))
+        # as long as a start takes, those that have begun are through
+        subprocess.run(
+            [str(place.executable), "-I", "-S", "-c", ""],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=clean_environment(),
+            timeout=60,
+            check=False,
+        )
+    except (FileError, OSError, subprocess.TimeoutExpired):
+        pass  # a full disk, say: it is removed all the same, and a start just then may fail
+
+
 def _put_time_back(root: Root, mtime_ns: int | None) -> None:
     if mtime_ns is not None:
         root.set_time("", mtime_ns)
@@ -584,7 +617,7 @@ def _check_archives(root: Root, conversion: Conversion) -> None:
     foreign = [
         archive.name
         for archive in conversion.archives
-        if root.exists(archive.name) and not _is_ours(root, archive)
+        if root.exists(archive.name) and not _is_ours(root, archive, retired=True)
     ]
     if foreign:
         raise FileError(
