@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ QUIET = {"PYTHONDONTWRITEBYTECODE": "1"}
 #: prints the loaders of what it imports each time it is told to
 PROGRAM = """\
 import sys
+import threading
 print("ready", flush=True)
 for names in (("json", "encodings.idna"), ("decimal", "email.message", "encodings.cp437", "logging")):
     sys.stdin.readline()
@@ -374,3 +376,43 @@ def test_a_start_that_has_read_the_directory_gets_its_module_while_it_is_restore
     assert "interrupted" in zipstrap("convert", "--status", here.executable).stdout
     assert zipstrap("restore", here.executable).returncode == 0
     assert not found.exists()
+
+
+def test_no_start_fails_while_it_is_converted_and_restored(here: Installation) -> None:
+    stop = threading.Event()
+    failures: list[str] = []
+    starts = 0
+
+    def start() -> None:
+        nonlocal starts
+        while not stop.is_set():
+            done = run([here.executable, "-I", "-c", "import json, decimal, email.message"], env=QUIET)
+            starts += 1
+            if done.returncode != 0:
+                failures.append(done.stderr)
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(3):
+            for verb in (("convert", "--no-verify", "--clear"), ("restore",)):
+                assert zipstrap(*verb, here.executable).returncode == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert starts > 6
+    assert failures == []
+
+
+def test_a_read_only_file_system_is_refused(
+    here: Installation, before: dict[str, tuple[object, ...]], hidden: object
+) -> None:
+    command = [sys.executable, "-m", "zipstrap", "convert", str(here.executable)]
+    mounted = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"'
+    options = ["-m"] if os.geteuid() == 0 else ["-rm"]
+    done = run(["unshare", *options, "sh", "-c", mounted, "sh", here.prefix, *command], env=dict(os.environ))
+    assert done.returncode == 4, done.stderr
+    assert "is on a file system that is mounted read-only" in done.stderr
+    assert differences(before, listing(here.prefix)) == []

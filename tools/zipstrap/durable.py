@@ -41,6 +41,9 @@ def _failing(path: Path) -> Iterator[None]:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             reason = "is, or is behind, a link or a file where a folder was expected"
             cure = "put back the folder that was there, or choose another prefix"
+        elif error.errno == errno.EXDEV:
+            reason = "would have to be renamed into another file system, or out of a container's image"
+            cure = "choose what renames no folder (convert: --no-clear), or a place on one file system"
         elif error.errno == errno.EROFS:
             cure = "choose a prefix on a file system that can be written to"
         elif error.errno in (errno.EACCES, errno.EPERM):
