@@ -416,3 +416,13 @@ def test_a_read_only_file_system_is_refused(
     assert done.returncode == 4, done.stderr
     assert "is on a file system that is mounted read-only" in done.stderr
     assert differences(before, listing(here.prefix)) == []
+
+
+def test_what_a_restore_was_writing_when_it_was_killed_is_cleared(here: Installation) -> None:
+    assert zipstrap("convert", "-q", here.executable).returncode == 0
+    _, found = broken_archives(here)
+    unfinished = found.with_name(f".{found.name}.zipstrap-new")
+    unfinished.write_bytes(b"a part")
+    assert zipstrap("convert", "-q", here.executable).returncode == 0
+    assert not unfinished.exists()
+    assert zipstrap("restore", "-q", here.executable).returncode == 0

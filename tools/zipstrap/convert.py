@@ -355,6 +355,7 @@ def convert(
     environ = os.environ if environ is None else environ
     with Root(place.lib) as root, root.locked():
         conversion = _journal(root, place)
+        _clear_archives(root, place)
         if conversion is not None and not _what_is_not_whole(root, place, conversion):
             return Converted(place, conversion, "it is converted", already=True)
         found, _, notes = _undo(root, place, conversion)
@@ -492,7 +493,9 @@ def restore(place: InPlace) -> Restored:
     there: it may be somebody's.
     """
     with Root(place.lib) as root, root.locked():
-        found, moved, notes = _undo(root, place, _journal(root, place))
+        conversion = _journal(root, place)
+        _clear_archives(root, place)
+        found, moved, notes = _undo(root, place, conversion)
     return Restored(place, found, moved, tuple(notes))
 
 
@@ -581,6 +584,11 @@ def _undo(root: Root, place: InPlace, conversion: Conversion | None) -> tuple[st
     as_it_was = _is_as_it_was(root, conversion.folders[0], notes)
     _put_time_back(root, conversion.folders[0].mtime_ns if as_it_was else None)
     return found, moved, notes
+
+
+def _clear_archives(root: Root, place: InPlace) -> None:
+    """Remove what an interrupted :func:`_retire` has left."""
+    root.remove(f".{place.archive}{NEW_SUFFIX}")
 
 
 def _retire(root: Root, place: InPlace, archive: NewArchive) -> None:
