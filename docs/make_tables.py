@@ -15,7 +15,7 @@ from pathlib import Path
 from zipstrap import cli
 from zipstrap.audit import audit_entries
 from zipstrap.bench.cases import bench_data
-from zipstrap.data import checks, components, extension_halves, profiles, split_rules
+from zipstrap.data import archive_rules, checks, components, extension_halves, profiles, split_rules
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs"
@@ -62,6 +62,27 @@ def _check_list() -> Iterator[str]:
     for check in checks().values():
         link = f"[{check.code}](#{check.code.lower()})"
         yield f"| {link} | {check.name} | {check.title} | {check.severity} |"
+
+
+def _rule_sections() -> Iterator[str]:
+    for rule in archive_rules().values():
+        yield f"## {rule.code}"
+        yield ""
+        yield f"`{rule.name}` asserts that {rule.title}."
+        yield ""
+        yield f"**Cause.** {rule.cause}"
+        yield ""
+        yield f"**Cure.** {rule.cure}"
+        yield ""
+
+
+def _archive_rule_list() -> Iterator[str]:
+    yield "| code | name | asserts that |"
+    yield "|---|---|---|"
+    for rule in archive_rules().values():
+        link = f"[{rule.code}](#{rule.code.lower()})"
+        title = rule.title.replace("|", r"\|")
+        yield f"| {link} | {rule.name} | {title} |"
 
 
 def _component_list() -> Iterator[str]:
@@ -175,6 +196,8 @@ def _module_names() -> Iterator[str]:
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "checks": _check_list,
     "check sections": _check_sections,
+    "archive rules": _archive_rule_list,
+    "archive rule sections": _rule_sections,
     "components": _component_list,
     "profiles": _profile_list,
     "minimal": _start_list,

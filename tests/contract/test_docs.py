@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 from zipstrap.archive import MemberRecord
 from zipstrap.config import KEYS
-from zipstrap.data import checks
+from zipstrap.data import archive_rules, checks
 from zipstrap.interpreter import Facts
 from zipstrap.layout import Landmark, Layout
 from zipstrap.manifest import FileRecord, Manifest, Target
@@ -102,10 +102,14 @@ def test_every_check_has_a_section() -> None:
     assert {code.lower() for code in checks()} <= anchors(DOCS / "reference/checks.md")
 
 
+def known_codes() -> set[str]:
+    return {*checks(), *(rule.code for rule in archive_rules().values())}
+
+
 @each_page
 def test_codes_and_options_exist(page: Path) -> None:
     """A page names no check that is not there, and gives zipstrap no option that it does not have."""
-    unknown = set(re.findall(r"\bZS\d{3}\b", text(page))) - set(checks())
+    unknown = set(re.findall(r"\bZS\d{3}\b", text(page))) - known_codes()
     for line in text(page).splitlines():
         match = re.search(r"\bzipstrap (build|pack|verify|inspect|facts)\b([^`#|;&>]*)", line)
         if match is not None:

@@ -156,6 +156,27 @@ def test_damaged_archive_is_a_failed_check(one: Tree, tmp_path: Path) -> None:
         assert "what to do: " in done.stderr
 
 
+def test_broken_rule_has_its_code(one: Tree, tmp_path: Path) -> None:
+    archive = tmp_path / "python.zip"
+    raw = (one.root / one.manifest.layout.archive).read_bytes()
+    archive.write_bytes(raw + b"more")
+    done = zipstrap("inspect", archive)
+    assert done.stderr.startswith(f"zipstrap: {archive}: ZS704 trailing-data: 4 bytes follow the end record")
+    done = zipstrap("inspect", archive, "--format", "json")
+    assert done.returncode == 1
+    rejected = json.loads(done.stdout)["rejected"]
+    assert rejected.items() >= {"code": "ZS704", "name": "trailing-data", "offset": len(raw)}.items()
+    assert (rejected["file"], set(rejected)) == (str(archive), {*rejected, "cause", "cure", "problem"})
+    # the data of the members is looked at too, and limits count
+    archive.write_bytes(raw.replace(b"import", b"Import"))
+    assert " ZS749 checksum: " in zipstrap("inspect", archive).stderr
+    packed = one.root / one.manifest.layout.library_archive
+    done = zipstrap("inspect", packed, "--max-member", "1K")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert " ZS738 expansion: " in done.stderr
+    assert zipstrap("inspect", packed, "--max-member", "1X").returncode == 2
+
+
 @pytest.mark.parametrize("which", ["archive", "library_archive"])
 def test_damaged_tree_is_said(one: Tree, tmp_path: Path, which: str) -> None:
     copy = tmp_path / "T"

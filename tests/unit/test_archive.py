@@ -5,10 +5,12 @@ import hashlib
 import io
 import os
 import random
+import re
 import struct
 import sys
 import time
 import tracemalloc
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zipstrap import archive
 from zipstrap.archive import (
@@ -26,14 +28,17 @@ from zipstrap.archive import (
     STORED,
     ZSTANDARD,
     BadArchive,
+    Limits,
     Member,
     MemberInfo,
     MemberRecord,
     Rejection,
     archive_time,
+    name_problem,
     read_archive,
     write_archive,
 )
+from zipstrap.data import archive_rules, checks
 from zipstrap.errors import ArchiveError, FileError, UnsupportedError, UsageError
 from zipstrap.libraries import zstandard
 
@@ -187,7 +192,22 @@ BAD_NAMES = {
     "a//b": "not normalised",
     "a//": "not normalised",
     "a\udc80": "UTF-8",
-    "é" * 32768: "65536 bytes long",
+    "é" * 512: "1024 bytes long",
+    "a/" + "é" * 128: "a part of 256 bytes",
+    "aux.py": "device of Windows",
+    "a/LPT1": "device of Windows",
+    "nul .txt/b": "device of Windows",
+    "COM².pyc": "device of Windows",
+    "a\x1bb": "'\\\\x1b'",
+    "a\x7f": "'\\\\x7f'",
+    "a?": r"'\?'",
+    "ab:c": "':'",
+    "a./b": r"'\.'",
+    "a /b": "' '",
+    "...": r"'\.'",
+    "a;1": "';1'",
+    "a;": "';'",
+    "e\u0301": "NFC",
 }
 
 
@@ -200,7 +220,25 @@ def test_writer_refuses_bad_names(name: str, reason: str) -> None:
 
 
 def test_names_that_only_look_bad_are_written(file: Path) -> None:
-    names = ["...", "..a", "a..", "1:a", "ab:c", "é" * 32767, "a b", "a/..b/"]
+    names = [
+        *(
+            "..a",
+            ".a",
+            "a b",
+            "a/..b/",
+            "a;b",
+            "console",
+            "com",
+            "com10",
+            "aux-1.py",
+            "é",
+            "ſ",
+            "²",
+            "①",
+            "fi",
+        ),
+        *("é" * 127 + "b", "/".join(["é" * 127] * 4) + "/abc", "a.py", "a.pyc", "b/__init__.py", "b/c.py"),
+    ]
     file.write_bytes(written([Member(name, b"") for name in names]))
     assert set(contents(file)) == set(names)
 
@@ -212,6 +250,15 @@ def test_names_that_only_look_bad_are_written(file: Path) -> None:
         (["d/", "d/"], "two members have the name 'd/'"),
         (["d", "d/"], "'d' is a file, and a folder for 'd/'"),
         (["d", "d-e", "d/e/f"], "'d' is a file, and a folder for 'd/e/f'"),
+        (["d", "D"], "'D' and 'd' are one name where case is not told apart"),
+        (["D/a", "d/b"], "'D' and 'd' are one name"),
+        (["D", "d/b"], "'D' and 'd' are one name"),
+        (["d/E/a", "d/e/b"], "'d/E' and 'd/e' are one name"),
+        (["straße", "STRASSE"], "are one name"),
+        (["Å", "å"], "are one name"),
+        (["a.py", "a/__init__.pyc"], "'a.py' and 'a/__init__.pyc' are one module"),
+        (["b/a.pyc", "b/a/__init__.py"], "'b/a.pyc' and 'b/a/__init__.py' are one module"),
+        (["a.pyc.zst", "a/__init__.pyc.zst"], "are one module"),
     ],
 )
 def test_writer_refuses_clashing_names(names: list[str], reason: str) -> None:
@@ -316,14 +363,19 @@ def test_malformed_source_date_epoch(text: str) -> None:
 # --- round trips
 
 PARTS = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\0\\/:"), min_size=1, max_size=8
-).filter(lambda part: part not in {".", ".."})
-NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\\/"), min_size=1, max_size=8
+)
+NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join).filter(lambda name: name_problem(name) is None)
+
+
+def folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 @st.composite
 def trees(draw: st.DrawFn) -> list[Member]:
-    names = draw(st.lists(NAMES, unique=True, max_size=8))
+    names = draw(st.lists(NAMES, unique_by=lambda name: folded(name.partition("/")[0]), max_size=8))
+    names += [f"{name}/more" for name in names if draw(st.booleans())]
     folders = {"/".join(name.split("/")[:depth]) for name in names for depth in range(1, name.count("/") + 1)}
     members = [
         Member(name, draw(st.binary(max_size=60)) * draw(st.integers(1, 50)), draw(st.booleans()))
@@ -333,6 +385,7 @@ def trees(draw: st.DrawFn) -> list[Member]:
     return members + [Member(folder + "/", b"") for folder in folders if draw(st.booleans())]
 
 
+@settings(deadline=None)
 @given(trees(), st.integers(0, 2**33), st.randoms())
 def test_round_trip(
     tmp_path_factory: pytest.TempPathFactory, members: list[Member], mtime: int, rng: random.Random
@@ -363,6 +416,7 @@ def test_round_trip(
             assert (info.header_offset, info.is_dir) == (theirs.header_offset, theirs.is_dir())
 
 
+@settings(deadline=None)
 @given(trees(), st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
 def test_reads_what_zipfile_writes(
     tmp_path_factory: pytest.TempPathFactory, members: list[Member], method: int
@@ -474,12 +528,19 @@ def craft(
 
 
 def test_crafted_archives_are_sound_by_default(file: Path) -> None:
-    file.write_bytes(craft({}, {}, {"central_comment": b"hi", "extra": b"\x55\x54\1\0\0"}))
+    file.write_bytes(craft({}, {}, {"made": 20, "extra": b"\x55\x54\1\0\0"}))
     assert contents(file) == {"m0": b"abc", "m1": b"abc", "m2": b"abc"}
 
 
+FRAME = zstandard().compress(b"abc")
 LOCATOR = b"PK\6\7" + bytes(16)
 INNER = craft({})
+FOLDER = {"name": b"d/", "raw": b"", "size": 0, "crc": 0}
+
+
+def unix(mode: int) -> dict[str, Any]:
+    return {"external": mode << 16}
+
 
 REFUSED = {
     "nothing": (b"", "no-end-record"),
@@ -492,6 +553,13 @@ REFUSED = {
     "much after the end": (craft({}, after=bytes(1000)), "trailing-data"),
     "a zip64 locator": (craft({}, directory_tail=LOCATOR), "zip64"),
     "a zip64 locator in a comment": (craft({"central_comment": LOCATOR}), "zip64"),
+    "an archive in the comment": (craft({}, end={"comment_size": len(INNER)}, after=INNER), "end-records"),
+    "an end record in the comment": (craft({}, end={"comment_size": 22}, after=craft()), "end-records"),
+    "an end record in a comment that is one": (
+        craft({}, end={"comment_size": 24}, after=craft(end={"comment_size": 3}) + b"hi"),
+        "end-records",
+    ),
+    "a member's comment": (craft({"central_comment": b"hi"}), "comment"),
     "zip64 by its count": (craft({}, end={"here": 65535, "count": 65535}), "zip64"),
     "zip64 by its offset": (craft({}, end={"offset": 0xFFFFFFFF}), "zip64"),
     "zip64 by a member's size": (craft({"size": 0xFFFFFFFF, "packed": 0xFFFFFFFF}), "zip64"),
@@ -520,9 +588,12 @@ REFUSED = {
     "surplus in the directory": (craft({}, directory_tail=b"\0"), "entry-count"),
     "no central header": (craft({"central_signature": b"PK\3\4"}), "central-header"),
     "a central header cut off": (
-        craft({"central_comment": bytes(44)}, {}, end={"here": 3, "count": 3}),
+        craft({"central_extra": b"UT\x28\0" + bytes(40)}, {}, end={"here": 3, "count": 3}),
         "central-header",
     ),
+    "nothing known in an extra field": (craft({"extra": b"\xfe\xca\0\0"}), "extra-field"),
+    "a key in an extra field": (craft({"extra": b"\1\x99\7\0" + bytes(7)}), "extra-field"),
+    "a link in an extra field": (craft({"local_extra": b"nu\3\0abc"}), "extra-field"),
     "a central name too long": (craft({"central_name_size": 3}), "central-header"),
     "a central extra field too long": (craft({"central_extra_size": 4}), "central-header"),
     "a central comment too long": (craft({"central_comment_size": 1}), "central-header"),
@@ -530,24 +601,55 @@ REFUSED = {
     "an extra field's data cut off": (craft({"central_extra": b"\x55\x54\2\0\0"}), "extra-field"),
     "a local extra field cut off": (craft({"local_extra": b"\x55\x54\2\0\0"}), "extra-field"),
     "an empty name": (craft({"name": b""}), "name"),
-    "an absolute name": (craft({"name": b"/etc/passwd"}), "name"),
-    "a parent's name": (craft({"name": b"a/../../b"}), "name"),
-    "a name with a backslash": (craft({"name": b"a\\b"}), "name"),
-    "a name with a NUL": (craft({"name": b"a.py\0.txt"}), "name"),
-    "a name with a drive": (craft({"name": b"C:/a"}), "name"),
     "a name not normalised": (craft({"name": b"a//b"}), "name"),
+    "an absolute name": (craft({"name": b"/etc/passwd"}), "name-absolute"),
+    "a parent's name": (craft({"name": b"a/../../b"}), "name-parent"),
+    "a name with a backslash": (craft({"name": b"a\\b"}), "name-backslash"),
+    "a name with a NUL": (craft({"name": b"a.py\0.txt"}), "name-nul"),
+    "a name with a drive": (craft({"name": b"C:/a"}), "name-drive"),
+    "a device's name": (craft({"name": b"lib/Aux.py"}), "name-device"),
+    "a name with an escape": (craft({"name": b"a\x1b[2J"}), "name-character"),
+    "a name with a stream": (craft({"name": b"a.py:b"}), "name-character"),
+    "a name that ends in a dot": (craft({"name": b"a.py."}), "name-character"),
+    "a name with a version": (craft({"name": b"a.py;1"}), "name-character"),
+    "a name too long": (craft({"name": b"a" * 256}), "name-length"),
+    "a path too long": (craft({"name": b"a/" * 511 + b"bc"}), "name-length"),
+    "a name not composed": (craft({"name": b"e\xcc\x81", "flags": 0x800}), "name-form"),
     "a name that is not UTF-8": (craft({"name": b"a\xff", "flags": 0x800}), "name-encoding"),
     "a surrogate's name": (craft({"name": b"\xed\xb2\x80", "flags": 0x800}), "name-encoding"),
     "a name of no known encoding": (craft({"name": "é".encode()}), "name-encoding"),
-    "a second name": (craft({"extra": b"\x75\x70\0\0"}), "name-encoding"),
+    "a second name": (craft({"extra": b"\x75\x70\0\0"}), "second-name"),
     "one name twice": (craft({"name": b"a"}, {}, {"name": b"a"}), "duplicate-name"),
+    "two cases of a name": (craft({"name": b"a"}, {}, {"name": b"A"}), "folded-name"),
+    "two cases of a folder": (craft({"name": b"a/b"}, {"name": b"A/c"}), "folded-name"),
+    "a file and a folder of another case": (craft({"name": b"a/b"}, {"name": b"A"}), "folded-name"),
+    "one name, folded": (
+        craft({"name": "straße".encode(), "flags": 0x800}, {"name": b"strasse"}),
+        "folded-name",
+    ),
+    "a module and a package": (craft({"name": b"a.py"}, {"name": b"a/__init__.py"}), "module-and-package"),
+    "bytecode and a package": (
+        craft({"name": b"b/a/__init__.pyc"}, {"name": b"b/a.pyc"}),
+        "module-and-package",
+    ),
     "a file and a folder": (craft({"name": b"a/b"}, {"name": b"a"}), "name-clash"),
     "encrypted": (craft({"flags": 1}), "encrypted"),
     "strongly encrypted": (craft({"flags": 0x40}), "encrypted"),
     "headers masked": (craft({"flags": 0x2000}), "encrypted"),
     "a data descriptor": (craft({"flags": 8}), "data-descriptor"),
     "patch data": (craft({"flags": 0x20}), "flags"),
-    "a later version": (craft({"needed": 64}), "version"),
+    "a later version": (craft({"needed": 21}), "version"),
+    "a later version of Zstandard": (craft({"needed": 64, "method": 93}), "version"),
+    "VMS": (craft({"made": 2 << 8 | 20}), "made-by"),
+    "an unknown system": (craft({"made": 255 << 8 | 20}), "made-by"),
+    "a link": (craft(unix(0o120777)), "link"),
+    "a link of DOS": (craft(unix(0o120777) | {"made": 20}), "link"),
+    "a pipe": (craft(unix(0o010644)), "special-file"),
+    "a device": (craft(unix(0o020644)), "special-file"),
+    "a folder by its mode": (craft(unix(0o040755)), "special-file"),
+    "a folder by its mark": (craft({"external": 0x10}), "special-file"),
+    "a volume's label": (craft({"made": 20, "external": 8}), "special-file"),
+    "a file by its mode": (craft(FOLDER | unix(0o100644)), "special-file"),
     "an unknown method": (craft({"method": 12}), "method"),
     "stored of another size": (craft({"size": 4}), "sizes"),
     "stored, claiming much": (craft({"size": 0xFFFFFFFE}), "sizes"),
@@ -555,11 +657,18 @@ REFUSED = {
         craft({"method": 8, "raw": b"\3\0", "size": 2065}),
         "sizes",
     ),
+    "a member that expands": (
+        craft({"method": 8, "raw": b"\3" * 70_000, "size": 64 << 20 | 1}),
+        "expansion",
+    ),
+    "a frame that expands": (craft({"needed": 63, "method": 93, "size": 64 << 20 | 1}), "expansion"),
+    "members that expand": (craft(*[{"needed": 63, "method": 93, "size": 64 << 20}] * 17), "expansion"),
     "a folder with data": (craft({"name": b"d/"}), "folder-data"),
     "a folder with a CRC": (craft({"name": b"d/", "raw": b"", "size": 0}), "folder-data"),
     "no local header": (craft({"local_signature": b"PK\1\2"}), "local-header"),
     "no room for a local header": (craft({"central_offset": 0, "central_name": b"m" * 60}), "local-header"),
     "a local extra field beyond all": (craft({"local_extra_size": 65535}), "local-header"),
+    "another local version": (craft({"local_needed": 20}), "local-mismatch"),
     "another local flag": (craft({"local_flags": 0x800}), "local-mismatch"),
     "another local method": (craft({"local_method": 8}), "local-mismatch"),
     "another local time": (craft({"local_time": 1}), "local-mismatch"),
@@ -573,6 +682,10 @@ REFUSED = {
     "a member inside another": (craft({"raw": INNER, "size": len(INNER)}, {"central_offset": 32}), "overlap"),
     "a member over the next": (craft({"packed": 4, "size": 4}, {}), "overlap"),
     "a member over the directory": (craft({"packed": 4, "size": 4}), "overlap"),
+    "members in another order": (
+        craft({"local_name": b"m1", "central_offset": 35}, {"local_name": b"m0", "central_offset": 0}),
+        "order",
+    ),
     "a member behind the others": (craft({}, {"central_offset": 0xFFFFFFFE}), "gap"),
     "a gap between members": (craft({"packed": 2, "size": 2}, {}), "gap"),
     "a gap before the directory": (craft({}, between=b"?"), "gap"),
@@ -592,10 +705,116 @@ def test_reader_refuses(raw: bytes, kind: str, file: Path) -> None:
     if error.offset is not None:
         assert 0 <= error.offset <= len(raw)
         assert f"at byte {error.offset})" in error.problem.text
+    rule = archive_rules()[kind]
+    assert (error.code, error.exit_status) == (rule.code, 1)
+    # its own code, and no other
+    assert re.findall(r"ZS\d+", str(error)) == [rule.code]
+
+
+def test_rules_have_codes_of_their_own() -> None:
+    assert list(archive_rules()) == [kind.value for kind in Rejection]
+    codes = [rule.code for rule in archive_rules().values()]
+    assert codes == [f"ZS7{number:02}" for number in range(1, len(codes) + 1)]
+    assert not set(codes) & set(checks())
+
+
+@pytest.mark.parametrize("version", [(3, 8), (3, 14), (3, 15), None])
+def test_method_of_a_later_interpreter(version: tuple[int, int] | None, file: Path) -> None:
+    file.write_bytes(craft({}, {"method": ZSTANDARD, "needed": 63, "raw": FRAME}))
+    if version is None or version >= (3, 15):
+        with read_archive(file, version=version) as opened:
+            assert opened.read("m1") == b"abc"
+        return
+    with pytest.raises(
+        BadArchive, match=r"'m1' is packed by Zstandard, which 3[.](8|14) cannot read"
+    ) as caught:
+        read_archive(file, version=version)
+    assert caught.value.kind == Rejection.LATER_METHOD
+    assert caught.value.offset == file.read_bytes().index(b"PK\1\2", file.read_bytes().index(b"PK\1\2") + 1)
+
+
+def test_limits_can_be_set(file: Path) -> None:
+    file.write_bytes(written([Member(name, TEXT, deflate=True) for name in "abc"]))
+    room = 3 * len(TEXT)
+    for limits in (Limits(), Limits(len(TEXT), room)):
+        with read_archive(file, limits=limits) as opened:
+            assert opened.read("c") == TEXT
+    for limits, member in ((Limits(len(TEXT) - 1, room), "a"), (Limits(len(TEXT), room - 1), "c")):
+        with pytest.raises(BadArchive, match=f"'{member}' expand") as caught:
+            read_archive(file, limits=limits)
+        assert caught.value.kind == Rejection.EXPANSION
+    # what is stored does not expand
+    file.write_bytes(written([Member("a", TEXT)]))
+    with read_archive(file, limits=Limits(0, 0)) as opened:
+        assert opened.read("a") == TEXT
+
+
+def test_writer_stays_within_the_limits(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = Limits(len(TEXT), 2 * len(TEXT))
+    monkeypatch.setattr(archive, "_LIMITS", limits)
+    members = [Member("a", TEXT + b"#", deflate=True)]
+    members += [Member(name, TEXT, deflate=True) for name in "bcd"]
+    file.write_bytes(written(members))
+    with read_archive(file, limits=limits) as opened:
+        assert [member.method for member in opened.members] == [STORED, DEFLATED, DEFLATED, STORED]
+    with pytest.raises(UnsupportedError, match="'a' is compressed and would expand"):
+        written([Member("a", TEXT + b"#", packed=(DEFLATED, b"?"))])
+
+
+# --- what others make
+
+
+def embeddable(path: Path, names: Iterable[str]) -> None:
+    """Write an archive as python.org's embeddable packages have it.
+
+    PC/layout/main.py writes it on Windows with zipfile: bytecode, deflated, in the order in which folders are
+    listed, without entries for folders.
+    """
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name in names:
+            info = zipfile.ZipInfo(name, (2024, 10, 7, 5, 3, 58))
+            info.create_system = 0
+            info.external_attr = 0o100666 << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            opened.writestr(info, TEXT)
+
+
+def test_reads_the_embeddable_form(file: Path) -> None:
+    names = ["abc.pyc", "aifc.pyc", "_aix_support.pyc", "__future__.pyc", "asyncio/base_events.pyc"]
+    names += ["asyncio/__init__.pyc", "lib2to3/Grammar3.13.0.final.0.pickle", "this.pyc", "LICENSE.txt"]
+    embeddable(file, names)
+    assert contents(file) == dict.fromkeys(names, TEXT)
+
+
+def test_reads_the_form_of_pyodide(file: Path) -> None:
+    """Sources and folders, in the order of their paths, as shutil.make_archive packs them."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name in (
+            "_sysconfigdata__emscripten_wasm32-emscripten.py",
+            "json/",
+            "re/",
+            "abc.py",
+            "json/tool.py",
+        ):
+            info = zipfile.ZipInfo(name, (2026, 8, 1, 12, 0, 0))
+            info.external_attr = (0o40755 << 16 | 0x10) if name.endswith("/") else 0o100755 << 16
+            info.compress_type = zipfile.ZIP_STORED if name.endswith("/") else zipfile.ZIP_DEFLATED
+            opened.writestr(info, b"" if name.endswith("/") else TEXT)
+    assert contents(file)["json/tool.py"] == TEXT
+    assert contents(file)["re/"] == b""
+
+
+PEERS = os.environ.get("ZIPSTRAP_TEST_PEERS", "")
+
+
+@pytest.mark.skipif(not PEERS, reason="ZIPSTRAP_TEST_PEERS names no archives of others")
+@pytest.mark.parametrize("name", PEERS.split(os.pathsep))
+def test_reads_the_archives_of_others(name: str) -> None:
+    with zipfile.ZipFile(name) as opened:
+        assert contents(Path(name)) == {each: opened.read(each) for each in opened.namelist()}
 
 
 PACKED = zlib.compress(b"abc", wbits=-15)
-FRAME = zstandard().compress(b"abc")
 UNREADABLE = {
     "another CRC": (craft({"crc": 1}), "checksum"),
     "other data": (craft({"raw": b"abd"}), "checksum"),
@@ -610,12 +829,24 @@ UNREADABLE = {
     ),
     "less than was declared": (craft({"method": 8, "raw": PACKED, "size": 4}), "deflate-stream"),
     "no frame": (craft({"method": ZSTANDARD}), "zstandard-frame"),
-    "a frame cut off": (craft({"method": ZSTANDARD, "raw": FRAME[:-1]}), "zstandard-frame"),
-    "data after a frame": (craft({"method": ZSTANDARD, "raw": FRAME + b"\0"}), "zstandard-frame"),
-    "two frames": (craft({"method": ZSTANDARD, "raw": FRAME * 2, "size": 6}), "zstandard-frame"),
-    "a frame of more": (craft({"method": ZSTANDARD, "raw": FRAME, "size": 2}), "zstandard-frame"),
-    "a frame of less": (craft({"method": ZSTANDARD, "raw": FRAME, "size": 4}), "zstandard-frame"),
-    "a frame of other data": (craft({"method": ZSTANDARD, "raw": FRAME, "crc": 1}), "checksum"),
+    "a frame cut off": (craft({"needed": 63, "method": ZSTANDARD, "raw": FRAME[:-1]}), "zstandard-frame"),
+    "data after a frame": (
+        craft({"needed": 63, "method": ZSTANDARD, "raw": FRAME + b"\0"}),
+        "zstandard-frame",
+    ),
+    "two frames": (
+        craft({"needed": 63, "method": ZSTANDARD, "raw": FRAME * 2, "size": 6}),
+        "zstandard-frame",
+    ),
+    "a frame of more": (
+        craft({"needed": 63, "method": ZSTANDARD, "raw": FRAME, "size": 2}),
+        "zstandard-frame",
+    ),
+    "a frame of less": (
+        craft({"needed": 63, "method": ZSTANDARD, "raw": FRAME, "size": 4}),
+        "zstandard-frame",
+    ),
+    "a frame of other data": (craft({"needed": 63, "method": ZSTANDARD, "raw": FRAME, "crc": 1}), "checksum"),
 }
 
 
@@ -636,13 +867,13 @@ def test_reader_has_no_such_member(file: Path) -> None:
 
 
 def test_a_frame_is_read(file: Path) -> None:
-    file.write_bytes(craft({"method": ZSTANDARD, "raw": FRAME}))
+    file.write_bytes(craft({"needed": 63, "method": ZSTANDARD, "raw": FRAME}))
     with read_archive(file) as opened:
         assert opened.read("m0") == b"abc"
 
 
 def test_a_frame_without_the_library_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.write_bytes(craft({"method": ZSTANDARD, "raw": FRAME}))
+    file.write_bytes(craft({"needed": 63, "method": ZSTANDARD, "raw": FRAME}))
     monkeypatch.setitem(sys.modules, zstandard().__name__, None)
     with (
         read_archive(file) as opened,
@@ -680,6 +911,7 @@ def test_every_rejection_is_seeded() -> None:
         Rejection.SHRUNK,
         Rejection.MEMORY,
         Rejection.METHOD_NOT_READABLE,
+        Rejection.LATER_METHOD,
     }
     seeded = {kind for _, kind in [*REFUSED.values(), *UNREADABLE.values()]}
     assert seeded == set(Rejection) - elsewhere

@@ -11,6 +11,7 @@ import hashlib
 import re
 import stat
 import struct
+import unicodedata
 import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from time import gmtime
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
+from .data import archive_rules
 from .errors import ArchiveError, FileError, Problem, UnsupportedError, UsageError
 from .libraries import zstandard
 
@@ -34,6 +36,7 @@ __all__ = [
     "ZSTANDARD",
     "Archive",
     "BadArchive",
+    "Limits",
     "Member",
     "MemberInfo",
     "MemberRecord",
@@ -67,7 +70,9 @@ _ZIP64_COUNT = 0xFFFF
 _ZIP64_SIZE = 0xFFFFFFFF
 _MAX_COUNT = _ZIP64_COUNT - 1
 _MAX_SIZE = _ZIP64_SIZE - 1
-_MAX_NAME = 0xFFFF
+# what every file system takes: NAME_MAX of Linux, PATH_MAX of macOS
+_MAX_PART = 255
+_MAX_NAME = 1023
 _MAX_COMMENT = 0xFFFF
 
 _FLAG_ENCRYPTED = 0x0001
@@ -80,26 +85,36 @@ _FLAGS_TOLERATED = _FLAG_UTF8 | 0x0006
 
 _EXTRA_ZIP64 = 0x0001
 _EXTRA_UNICODE_PATH = 0x7075
+# Times and owners: NTFS, UT, Info-ZIP's three for Unix. Others hold types, links, names, sizes or keys that
+# one reader heeds and another does not.
+_EXTRA_TOLERATED = frozenset({0x000A, 0x5455, 0x5855, 0x7855, 0x7875})
+
+# By other systems unzip reads names and attributes in other ways (its mapname, by "hostnum").
+_SYSTEM_FAT, _SYSTEM_UNIX = 0, 3
+_DOS_FOLDER = 0x10
+# read-only, hidden, system and "archive"; the others are a volume's label (unzip passes it over) or a device
+_DOS_PLAIN = 0x27
 
 _MADE_BY_UNIX = 3 << 8 | 20
 _NEEDS_STORED = 10
 _NEEDS_DEFLATE_OR_FOLDER = 20
 _NEEDS_ZSTANDARD = 63
-# zipfile refuses greater ones too
-_GREATEST_VERSION = 63
+# Lib/zipimport.py of 3.15
+_ZSTANDARD_SINCE = (3, 15)
+# unzip passes a member over that needs more than 4.6
+_GREATEST_VERSION = 20
 _ATTRIBUTES_FILE = (stat.S_IFREG | 0o644) << 16
-_ATTRIBUTES_FOLDER = (stat.S_IFDIR | 0o755) << 16 | 0x10
+_ATTRIBUTES_FOLDER = (stat.S_IFDIR | 0o755) << 16 | _DOS_FOLDER
 
 # One deflate match gives at most 258 bytes and costs at least two bits.
 _MAX_INFLATION = 258 * 8 // 2
 
-_REBUILD = "fetch the archive again, or build it anew with `zipstrap pack`"
-
 
 class Rejection(StrEnum):
-    """Why the reader refuses an archive; the values are stable."""
+    """Why the reader refuses an archive; the values are stable, and so are the codes of the rules."""
 
     NO_END_RECORD = "no-end-record"
+    END_RECORDS = "end-records"
     COMMENT = "comment"
     TRAILING_DATA = "trailing-data"
     ZIP64 = "zip64"
@@ -110,19 +125,37 @@ class Rejection(StrEnum):
     CENTRAL_HEADER = "central-header"
     EXTRA_FIELD = "extra-field"
     NAME = "name"
+    NAME_ABSOLUTE = "name-absolute"
+    NAME_PARENT = "name-parent"
+    NAME_BACKSLASH = "name-backslash"
+    NAME_NUL = "name-nul"
+    NAME_DRIVE = "name-drive"
+    NAME_DEVICE = "name-device"
+    NAME_CHARACTER = "name-character"
+    NAME_LENGTH = "name-length"
     NAME_ENCODING = "name-encoding"
+    NAME_FORM = "name-form"
+    SECOND_NAME = "second-name"
     DUPLICATE_NAME = "duplicate-name"
+    FOLDED_NAME = "folded-name"
     NAME_CLASH = "name-clash"
+    MODULE_AND_PACKAGE = "module-and-package"
     ENCRYPTED = "encrypted"
     DATA_DESCRIPTOR = "data-descriptor"
     FLAGS = "flags"
     VERSION = "version"
+    MADE_BY = "made-by"
+    LINK = "link"
+    SPECIAL_FILE = "special-file"
     METHOD = "method"
+    LATER_METHOD = "later-method"
     SIZES = "sizes"
+    EXPANSION = "expansion"
     FOLDER_DATA = "folder-data"
     LOCAL_HEADER = "local-header"
     LOCAL_MISMATCH = "local-mismatch"
     OVERLAP = "overlap"
+    ORDER = "order"
     GAP = "gap"
     # found only when a member is read
     NO_MEMBER = "no-member"
@@ -134,43 +167,52 @@ class Rejection(StrEnum):
     MEMORY = "memory"
 
 
-_CURES = {
-    Rejection.COMMENT: "take the comment off, for example with `zip -z`",
-    Rejection.ZIP64: "split the archive: older interpreters cannot read zip64",
-    Rejection.SPLIT: "join the parts, for example with `zip -s 0`",
-    Rejection.PREPENDED_DATA: "give the plain archive, without what was put before it",
-    Rejection.EXTRA_FIELD: "pack it again without extra fields, for example with `zip -X`",
-    Rejection.NAME_ENCODING: "pack it again with names marked as UTF-8, for example with `zip -UN=UTF8`",
-    Rejection.ENCRYPTED: "decrypt the archive first: no interpreter imports from an encrypted one",
-    Rejection.DATA_DESCRIPTOR: "pack it again to a file that can be sought, not to a pipe",
-    Rejection.METHOD: "pack it again with its members stored or deflated",
-    Rejection.METHOD_NOT_READABLE: "pip install 'zipstrap[small]', or pack it again, stored or deflated",
-    Rejection.NO_MEMBER: "list the archive's names with `zipstrap inspect`",
-    Rejection.SHRUNK: "do not change an archive while it is read, and try again",
-    Rejection.MEMORY: "try again with more memory",
-}
-
-
 class BadArchive(ArchiveError):  # noqa: N818 - it reads as what it says
     """An archive that the strict reader refuses.
 
-    *kind* says which rule is broken; *offset* is the byte in the file where that shows, or None if no one
-    byte does.
+    *kind* says which rule is broken and *code* is that rule's stable code, ``ZS7nn``; *offset* is the byte in
+    the file where that shows, or None if no one byte does.
     """
+
+    exit_status = 1
 
     def __init__(self, problem: str, *, kind: Rejection, offset: int | None, file: Path) -> None:
         self.kind = kind
         self.offset = offset
-        text = problem if offset is None else f"{problem} (at byte {offset})"
-        super().__init__(text, file=file, cure=_CURES.get(kind, _REBUILD))
+        rule = archive_rules()[kind.value]
+        self.code = rule.code
+        self.cause = rule.cause
+        place = "" if offset is None else f" (at byte {offset})"
+        super().__init__(
+            f"{rule.code} {rule.name}: {problem}{place}", file=file, cure=_in_a_sentence(rule.cure)
+        )
+
+
+def _in_a_sentence(text: str) -> str:
+    return text[0].lower() + text[1:].removesuffix(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far the reader lets compressed members expand, in bytes: each of them, and all together.
+
+    What is stored takes no more than its room in the file, and is not counted.
+    """
+
+    member: int = 64 << 20
+    total: int = 1 << 30
+
+
+_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """What the writer puts in. A name that ends in ``/`` is a folder, which has no data.
 
-    With *deflate* the data is deflated, unless that would not make it smaller. With *packed* it was
-    compressed before: a compression method, and what that made of the data.
+    With *deflate* the data is deflated, unless that would not make it smaller, or it is more than the reader
+    expands (:class:`Limits`). With *packed* it was compressed before: a compression method, and what that
+    made of the data.
     """
 
     name: str
@@ -252,22 +294,31 @@ def write_archive(
     The bytes depend only on the members, whatever their order, on *mtime* (seconds since 1970, UTC; moved
     into what a DOS date can say) and, for deflated members, on the zlib in use. *stream* is only written to,
     front to back; offsets count from its position at the call. Raises :class:`ArchiveError` for names that
-    are not relative, normalised and unique, before anything is written, and :class:`UnsupportedError` for
-    what would need zip64, maybe after a part was written. Errors of *stream* pass through.
+    the reader would refuse, before anything is written, and :class:`UnsupportedError` for what would need
+    zip64 or expand beyond the reader's limits, maybe after a part was written. Errors of *stream* pass
+    through.
     """
     ordered = _checked(members)
     time, date = _dos_time(mtime)
     records: list[MemberRecord] = []
     directory = bytearray()
-    offset = 0
+    offset = expanded = 0
     for name, member in _and_last(ordered, last, records):
         size = len(member.data)
         _refuse_zip64(size, f"the member {member.name!r} has {size} bytes")
         method, body = member.packed or (STORED, member.data)
-        if member.deflate and method == STORED:
+        expands = size <= _LIMITS.member and expanded + size <= _LIMITS.total
+        if member.deflate and method == STORED and expands:
             packed = zlib.compress(member.data, 9, wbits=-15)
             if len(packed) < size:
                 method, body = DEFLATED, packed
+        if method != STORED:
+            if not expands:
+                raise UnsupportedError(
+                    f"the member {member.name!r} is compressed and would expand beyond what is read",
+                    cure="store it as it is",
+                )
+            expanded += size
         is_dir = name.endswith(b"/")
         crc = zlib.crc32(member.data)
         needs = _NEEDS_DEFLATE_OR_FOLDER if is_dir or method == DEFLATED else _NEEDS_STORED
@@ -336,11 +387,7 @@ def _checked(members: Iterable[Member]) -> list[tuple[bytes, Member]]:
             problems.append(f"a member's name {reason}: {_shown(member.name)}")
     # code points sort as their UTF-8 bytes do
     good.sort(key=lambda member: member.name)
-    names = [member.name for member in good]
-    problems += [f"two members have the name {_shown(name)}" for name in _duplicates(names)]
-    problems += [
-        f"{_shown(file)} is a file, and a folder for {_shown(name)}" for file, name in _clashes(names)
-    ]
+    problems += [problem for _, _, problem in _name_conflicts([member.name for member in good])]
     if problems:
         raise ArchiveError(
             problems[0],
@@ -376,26 +423,113 @@ def _shown(name: str) -> str:
 
 def name_problem(name: str) -> str | None:
     """Return what is wrong with *name* as a member's, as the rest of a sentence, or None."""
+    fault = _name_fault(name)
+    return None if fault is None else fault[1]
+
+
+#: names of devices that Windows finds in every folder, whatever their case and extension
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
+    | {f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"}
+)
+
+#: Nearly all names: nothing below can be wrong with them but their length and a device.
+_PLAIN_PART = "[A-Za-z0-9_+-]+(?:[.][A-Za-z0-9_+-]+)*"
+_PLAIN = re.compile(f"{_PLAIN_PART}(?:/{_PLAIN_PART})*/?")
+
+#: Control characters, which unzip leaves out of names; what no name on Windows has, where zipfile writes an
+#: underscore; and a version of VMS, which unzip cuts off.
+_ODD = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*]|[. ](?=/|$)|;[0-9]*(?=/|$)')
+
+
+def _name_fault(name: str) -> tuple[Rejection, str] | None:
+    """Return the rule that *name* breaks, and how, as the rest of a sentence; None if it breaks none."""
+    fault = None if _PLAIN.fullmatch(name) else _odd_name_fault(name)
+    if fault is not None:
+        return fault
+    parts = name.removesuffix("/").split("/")
+    size = len(name.encode())
+    if size > _MAX_NAME:
+        return Rejection.NAME_LENGTH, f"is {size} bytes long, over {_MAX_NAME}"
+    if size > _MAX_PART and (longest := max(len(part.encode()) for part in parts)) > _MAX_PART:
+        return Rejection.NAME_LENGTH, f"has a part of {longest} bytes, over {_MAX_PART}"
+    for part in parts:
+        if part.partition(".")[0].rstrip(" ").lower() in _DEVICES:
+            return Rejection.NAME_DEVICE, f"is that of a device of Windows, {_shown(part)}"
+    return None
+
+
+def _odd_name_fault(name: str) -> tuple[Rejection, str] | None:
     if not name:
-        return "is empty"
+        return Rejection.NAME, "is empty"
     if "\0" in name:
-        return "holds a NUL"
+        return Rejection.NAME_NUL, "holds a NUL"
     if "\\" in name:
-        return "holds a backslash"
+        return Rejection.NAME_BACKSLASH, "holds a backslash"
     if name.startswith("/"):
-        return "is absolute"
+        return Rejection.NAME_ABSOLUTE, "is absolute"
     if name[1:2] == ":" and name[0].isascii() and name[0].isalpha():
-        return "starts with a drive letter"
+        return Rejection.NAME_DRIVE, "starts with a drive letter"
     parts = name.removesuffix("/").split("/")
     if ".." in parts:
-        return "leads to a parent folder"
+        return Rejection.NAME_PARENT, "leads to a parent folder"
     if "" in parts or "." in parts:
-        return "is not normalised"
+        return Rejection.NAME, "is not normalised"
+    if (odd := _ODD.search(name)) is not None:
+        return Rejection.NAME_CHARACTER, f"holds {odd[0]!a}, which readers change or leave out"
     try:
-        size = len(name.encode())
+        name.encode()
     except UnicodeEncodeError:
-        return "cannot be written as UTF-8"
-    return f"is {size} bytes long, over {_MAX_NAME}" if size > _MAX_NAME else None
+        return Rejection.NAME_ENCODING, "cannot be written as UTF-8"
+    if not unicodedata.is_normalized("NFC", name):
+        return Rejection.NAME_FORM, "is not in Unicode's form NFC, into which bsdtar and macOS bring it"
+    return None
+
+
+def _folded(name: str) -> str:
+    """Return what names have in common that a file system may take for one.
+
+    That is canonical caseless matching (Unicode 3.13, D145), by which ext4, APFS and f2fs fold; NTFS and HFS+
+    find fewer names equal. Compatibility forms (NFKC) stay apart on all of them, and zipimport looks for the
+    very name.
+    """
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def _name_conflicts(names: Sequence[str]) -> Iterator[tuple[Rejection, str, str]]:
+    """Yield the rule that some of *names* break together, the name of the later one, and how."""
+    ordered = sorted(names)
+    for name in _duplicates(ordered):
+        yield Rejection.DUPLICATE_NAME, name, f"two members have the name {_shown(name)}"
+    for file, name in _clashes(ordered):
+        yield Rejection.NAME_CLASH, file, f"{_shown(file)} is a file, and a folder for {_shown(name)}"
+    places: dict[str, str] = {}
+    seen: set[str] = set()
+    for name in dict.fromkeys(ordered):
+        place = name.removesuffix("/")
+        # folders too: what two of them hold would get mixed up
+        while place and place not in seen:
+            seen.add(place)
+            if (known := places.setdefault(_folded(place), place)) != place:
+                problem = f"{_shown(known)} and {_shown(place)} are one name where case is not told apart"
+                yield Rejection.FOLDED_NAME, name, problem
+                break
+            place = place.rpartition("/")[0]
+    every = set(ordered)
+    for name in ordered:
+        package, init, suffix = name.rpartition("/__init__.")
+        if init and suffix in _MODULE_SUFFIXES:
+            for other in _MODULE_SUFFIXES:
+                if f"{package}.{other}" in every:
+                    module = f"{package}.{other}"
+                    problem = f"{_shown(module)} and {_shown(name)} are one module"
+                    yield Rejection.MODULE_AND_PACKAGE, module, problem
+
+
+#: the last one is our importer's: bytecode over a dictionary
+_MODULE_SUFFIXES = ("py", "pyc", "pyc.zst")
 
 
 def _duplicates(ordered: Sequence[str]) -> list[str]:
@@ -478,6 +612,7 @@ class _Entry(NamedTuple):
     compressed_size: int
     size: int
     header_offset: int
+    needed: int
 
 
 class Archive:
@@ -594,13 +729,16 @@ class Archive:
         self.close()
 
 
-def read_archive(path: Path) -> Archive:
+def read_archive(path: Path, *, version: tuple[int, int] | None = None, limits: Limits = _LIMITS) -> Archive:
     """Open the archive *path* and check its structure; the members' data is checked when it is read.
 
-    Accepted is what :func:`write_archive` writes, and the plain archives of zipfile and Info-ZIP: one end
-    record at the very end, members side by side from the first byte to the central directory, each local
-    header as the central one says. Memory stays within the file's size, whatever its headers claim. Raises
-    :class:`BadArchive` for anything else, and :class:`FileError` if the file cannot be read.
+    Accepted is one form, which all readers read alike: what :func:`write_archive` writes, and the plain
+    archives of zipfile and Info-ZIP, those of python.org's embeddable packages and of Pyodide among them. One
+    end record at the very end, members side by side from the first byte to the central directory and in its
+    order, each local header as the central one says. *version* is the feature version of the interpreter that
+    is to read it: what its zipimport cannot decompress is refused too. Memory stays within the file's size
+    and *limits*, whatever its headers claim. Raises :class:`BadArchive` for anything else, and
+    :class:`FileError` if the file cannot be read.
     """
     try:
         # before opening: to open a FIFO may wait forever
@@ -614,7 +752,7 @@ def read_archive(path: Path) -> Archive:
         raise _unreadable(path, error) from error
     try:
         source = _Source(path, stream, stream.seek(0, 2))
-        return Archive(source, _read_members(source))
+        return Archive(source, _read_members(source, version, limits))
     except OSError as error:
         stream.close()
         raise _unreadable(path, error) from error
@@ -628,10 +766,11 @@ def _unreadable(path: Path, error: Exception) -> FileError:
     return FileError(f"cannot be read: {reason}", file=path, cure="check the path and its permissions")
 
 
-def _read_members(source: _Source) -> tuple[MemberInfo, ...]:
+def _read_members(source: _Source, version: tuple[int, int] | None, limits: Limits) -> tuple[MemberInfo, ...]:
     count, offset, size = _read_end(source)
     entries = _read_directory(source, count, offset, size)
     _check_names(source, entries)
+    _check_methods(source, entries, version, limits)
     data_offsets = _read_local_headers(source, entries, offset)
     return tuple(
         MemberInfo(
@@ -668,6 +807,9 @@ def _read_end(source: _Source) -> tuple[int, int, int]:
         raise source.bad(Rejection.ZIP64, "this is a zip64 archive", position)
     if disk or directory_disk or here != count:
         raise source.bad(Rejection.SPLIT, "this is one part of a split archive", position)
+    if offset + size != position and (other := _other_end(source, position)) is not None:
+        problem = f"another end record, at byte {other}, counts this one as its comment"
+        raise source.bad(Rejection.END_RECORDS, problem, position)
     if size > position or offset + size > position:
         raise source.bad(
             Rejection.DIRECTORY_BOUNDS,
@@ -685,6 +827,19 @@ def _read_end(source: _Source) -> tuple[int, int, int]:
     return count, offset, size
 
 
+def _other_end(source: _Source, last: int) -> int | None:
+    """Return where before *last* an end record lies whose comment reaches the file's end."""
+    start = max(0, last - _MAX_COMMENT)
+    tail = source.at(start, last - start)
+    index = tail.rfind(_END_SIGNATURE)
+    while index >= 0:
+        comment = int.from_bytes(tail[index + _END.size - 2 : index + _END.size], "little")
+        if index + _END.size <= len(tail) and start + index + _END.size + comment == source.size:
+            return start + index
+        index = tail.rfind(_END_SIGNATURE, 0, index)
+    return None
+
+
 def _no_end(source: _Source) -> BadArchive:
     """Tell why the file does not end in an end record without a comment."""
     start = max(0, source.size - _END.size - _MAX_COMMENT)
@@ -695,6 +850,9 @@ def _no_end(source: _Source) -> BadArchive:
         return source.bad(Rejection.NO_END_RECORD, problem, None)
     comment = int.from_bytes(tail[index + _END.size - 2 : index + _END.size], "little")
     surplus = len(tail) - index - _END.size
+    if comment != surplus and (other := _other_end(source, start + index)) is not None:
+        problem = f"the comment of the end record at byte {other} holds another one"
+        return source.bad(Rejection.END_RECORDS, problem, start + index)
     if comment == surplus:
         return source.bad(Rejection.COMMENT, f"there is a comment of {comment} bytes", start + index)
     problem = f"{surplus} bytes follow the end record"
@@ -721,10 +879,10 @@ def _read_entry(source: _Source, directory: bytes, index: int, base: int) -> tup
     if name_start > len(directory):
         raise source.bad(Rejection.CENTRAL_HEADER, "a central header is cut off", position)
     signature, *numbers = _CENTRAL.unpack_from(directory, index)
-    _, needed, flags, method, time, date, crc, packed, size, name_size, extra_size, comment_size, *rest = (
+    made, needed, flags, method, time, date, crc, packed, size, name_size, extra_size, comment_size, *rest = (
         numbers
     )
-    disk, _, _, header_offset = rest
+    disk, _, attributes, header_offset = rest
     if signature != _CENTRAL_SIGNATURE:
         raise source.bad(Rejection.CENTRAL_HEADER, "there is no central header where one must be", position)
     extra_start = name_start + name_size
@@ -738,9 +896,12 @@ def _read_entry(source: _Source, directory: bytes, index: int, base: int) -> tup
     if _ZIP64_SIZE in (packed, size, header_offset) or disk == _ZIP64_COUNT:
         raise source.bad(Rejection.ZIP64, f"{_shown(name)} needs zip64", position)
     _check_extra(source, directory[extra_start:comment_start], name, base + extra_start)
+    if comment_size:
+        problem = f"{_shown(name)} has {comment_size} bytes of comment"
+        raise source.bad(Rejection.COMMENT, problem, base + comment_start)
     if disk:
         raise source.bad(Rejection.SPLIT, f"{_shown(name)} lies in another part of the archive", position)
-    if needed > _GREATEST_VERSION:
+    if needed > (_NEEDS_ZSTANDARD if method == ZSTANDARD else _GREATEST_VERSION):
         raise source.bad(Rejection.VERSION, f"{_shown(name)} needs version {needed / 10} of ZIP", position)
     _check_flags(source, flags, name, position)
     if method not in (STORED, DEFLATED, ZSTANDARD):
@@ -752,8 +913,29 @@ def _read_entry(source: _Source, directory: bytes, index: int, base: int) -> tup
         raise source.bad(Rejection.SIZES, problem, position)
     if name.endswith("/") and (size or crc):
         raise source.bad(Rejection.FOLDER_DATA, f"the folder {_shown(name)} has data", position)
-    entry = _Entry(position, name, raw_name, flags, method, time, date, crc, packed, size, header_offset)
+    _check_kind(source, made, attributes, name, position)
+    entry = _Entry(
+        position, name, raw_name, flags, method, time, date, crc, packed, size, header_offset, needed
+    )
     return entry, end
+
+
+def _check_kind(source: _Source, made: int, attributes: int, name: str, position: int) -> None:
+    """Refuse what is neither a file nor a folder, or is not of the kind that its name says."""
+    if made >> 8 not in (_SYSTEM_FAT, _SYSTEM_UNIX):
+        problem = f"{_shown(name)} was packed on the system {made >> 8}, whose attributes are read variously"
+        raise source.bad(Rejection.MADE_BY, problem, position)
+    # whatever the system: some readers do not look at it
+    mode = attributes >> 16
+    if stat.S_ISLNK(mode):
+        raise source.bad(Rejection.LINK, f"{_shown(name)} is a symbolic link", position)
+    is_folder = name.endswith("/")
+    usual = stat.S_IFDIR if is_folder else stat.S_IFREG
+    marks = attributes & 0xFF & ~_DOS_PLAIN
+    if stat.S_IFMT(mode) not in (0, usual) or marks not in (0, _DOS_FOLDER if is_folder else 0):
+        kind = "folder" if is_folder else "file"
+        problem = f"{_shown(name)} is no {kind} by its attributes, {attributes:#010x}"
+        raise source.bad(Rejection.SPECIAL_FILE, problem, position)
 
 
 def _decoded_name(source: _Source, raw: bytes, flags: int, position: int) -> str:
@@ -764,9 +946,9 @@ def _decoded_name(source: _Source, raw: bytes, flags: int, position: int) -> str
     except UnicodeDecodeError:
         problem = f"the name {raw[:200]!r} is not {encoding}, as its flags say"
         raise source.bad(Rejection.NAME_ENCODING, problem, position) from None
-    reason = name_problem(name)
-    if reason is not None:
-        raise source.bad(Rejection.NAME, f"the name {_shown(name)} {reason}", position)
+    fault = _name_fault(name)
+    if fault is not None:
+        raise source.bad(fault[0], f"the name {_shown(name)} {fault[1]}", position)
     return name
 
 
@@ -792,19 +974,41 @@ def _check_extra(source: _Source, extra: bytes, name: str, position: int) -> Non
             raise source.bad(Rejection.ZIP64, f"{_shown(name)} has a zip64 extra field", position + index)
         if field == _EXTRA_UNICODE_PATH:
             problem = f"{_shown(name)} has a second name in an extra field"
-            raise source.bad(Rejection.NAME_ENCODING, problem, position + index)
+            raise source.bad(Rejection.SECOND_NAME, problem, position + index)
+        if field not in _EXTRA_TOLERATED:
+            problem = f"{_shown(name)} has an extra field of the kind {field:#06x}"
+            raise source.bad(Rejection.EXTRA_FIELD, problem, position + index)
         index = end
 
 
 def _check_names(source: _Source, entries: Sequence[_Entry]) -> None:
-    names = sorted(entry.name for entry in entries)
-    for name in _duplicates(names):
-        position = [entry.position for entry in entries if entry.name == name][1]
-        raise source.bad(Rejection.DUPLICATE_NAME, f"two members have the name {_shown(name)}", position)
-    for file, name in _clashes(names):
-        position = next(entry.position for entry in entries if entry.name == file)
-        problem = f"{_shown(file)} is a file, and a folder for {_shown(name)}"
-        raise source.bad(Rejection.NAME_CLASH, problem, position)
+    for kind, name, problem in _name_conflicts([entry.name for entry in entries]):
+        # of two members that have this name the later one is at fault
+        position = [entry.position for entry in entries if entry.name == name][-1]
+        raise source.bad(kind, problem, position)
+
+
+def _check_methods(
+    source: _Source, entries: Sequence[_Entry], version: tuple[int, int] | None, limits: Limits
+) -> None:
+    """Refuse what zipimport of *version* cannot decompress, and what expands beyond *limits*."""
+    total = 0
+    for entry in entries:
+        if entry.method == STORED:
+            continue
+        if entry.method == ZSTANDARD and version is not None and version < _ZSTANDARD_SINCE:
+            problem = (
+                f"{_shown(entry.name)} is packed by Zstandard, which {version[0]}.{version[1]} cannot read"
+            )
+            raise source.bad(Rejection.LATER_METHOD, problem, entry.position)
+        total += entry.size
+        if entry.size > limits.member or total > limits.total:
+            problem = (
+                f"{_shown(entry.name)} expands to {entry.size} bytes, over {limits.member}"
+                if entry.size > limits.member
+                else f"the members up to {_shown(entry.name)} expand to {total} bytes, over {limits.total}"
+            )
+            raise source.bad(Rejection.EXPANSION, problem, entry.position)
 
 
 def _read_local_headers(source: _Source, entries: Sequence[_Entry], end: int) -> dict[int, int]:
@@ -834,6 +1038,11 @@ def _read_local_headers(source: _Source, entries: Sequence[_Entry], end: int) ->
             f"{end - free} bytes before the central directory belong to no member",
             free,
         )
+    # bsdtar reading a stream, and unzip, go by the local headers
+    for entry, following in pairwise(entries):
+        if following.header_offset < entry.header_offset:
+            problem = f"{_shown(following.name)} lies before {_shown(entry.name)}, but is listed after it"
+            raise source.bad(Rejection.ORDER, problem, following.position)
     return data_offsets
 
 
@@ -847,12 +1056,12 @@ def _read_local_header(source: _Source, entry: _Entry, end: int) -> int:
         problem = f"the local header of {shown} runs into the central directory"
         raise source.bad(Rejection.LOCAL_HEADER, problem, offset)
     header = source.at(offset, extra_start - offset)
-    signature, _, flags, method, time, date, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(
-        header
-    )
+    signature, needed, flags, method, time, date, crc, packed, size, *lengths = _LOCAL.unpack_from(header)
+    name_size, extra_size = lengths
     if signature != _LOCAL_SIGNATURE:
         raise source.bad(Rejection.LOCAL_HEADER, f"there is no local header for {shown}", offset)
     for what, here, there in (
+        ("version", needed, entry.needed),
         ("flags", flags, entry.flags),
         ("method", method, entry.method),
         ("time", (date, time), (entry.date, entry.time)),

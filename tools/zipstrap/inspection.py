@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .archive import DEFLATED, STORED, ZSTANDARD, read_archive
+from .archive import DEFLATED, STORED, ZSTANDARD, BadArchive, Limits, read_archive
 from .compress import frame_size, logical_name
 from .errors import FileError
 from .manifest import Manifest, load_manifest
@@ -21,6 +21,7 @@ __all__ = [
     "inspect_path",
     "inspection_to_json",
     "inspection_to_text",
+    "rejection_to_json",
     "shares",
 ]
 
@@ -65,16 +66,23 @@ class Share:
     part: float
 
 
-def inspect_path(path: Path) -> Inspection:
-    """Look at a tree or an archive; raises :class:`FileError` for anything else."""
+def inspect_path(path: Path, *, limits: Limits | None = None) -> Inspection:
+    """Look at a tree or an archive, whose members are all read, within *limits*.
+
+    Raises :class:`FileError` for anything else, and :class:`zipstrap.archive.BadArchive` for an archive that
+    the strict reader refuses.
+    """
+    limits = limits or Limits()
     path = path.absolute()
     if path.is_dir():
         manifest = load_manifest(path)
         archive = path / manifest.layout.library_archive
         unpacked = manifest.layout.name == "directory"
-        members = [] if unpacked else [*_members(archive)]
+        members = [] if unpacked else [*_members(archive, limits, manifest)]
         if manifest.layout.archive != manifest.layout.library_archive:
-            list(_members(path / manifest.layout.archive))  # raises if it is none; it is one of the files
+            list(
+                _members(path / manifest.layout.archive, limits, manifest)
+            )  # raises if it is none; it is one of the files
         files = [
             Item(
                 record.path,
@@ -86,15 +94,17 @@ def inspect_path(path: Path) -> Inspection:
             for record in manifest.files
         ]
         return Inspection(path, manifest, 0 if unpacked else archive.stat().st_size, (*members, *files))
-    return Inspection(path, None, _size(path), tuple(_members(path)))
+    return Inspection(path, None, _size(path), tuple(_members(path, limits, None)))
 
 
-def _members(path: Path) -> Iterator[Item]:
-    with read_archive(path) as archive:
+def _members(path: Path, limits: Limits, manifest: Manifest | None) -> Iterator[Item]:
+    version = None if manifest is None else manifest.target.feature_version
+    with read_archive(path, version=version, limits=limits) as archive:
         for member in archive.members:
             size, method = member.size, _METHODS[member.method]
+            data = archive.read(member.name)  # raises if it is damaged
             if logical_name(member.name) != member.name:
-                size, method = frame_size(archive.read(member.name)), _OVER_DICTIONARY
+                size, method = frame_size(data), _OVER_DICTIONARY
             yield Item(member.name, "archive", size, member.compressed_size, method=method)
 
 
@@ -142,6 +152,23 @@ def _package(item: Item, manifest: Manifest | None) -> str:
         return "bytecode of single modules" if folder == "__pycache__" else folder
     name = path.partition(".")[0]
     return name or path
+
+
+def rejection_to_json(path: Path, error: BadArchive) -> dict[str, Any]:
+    """Return why the archive *path*, or one of the tree *path*, was refused."""
+    return {
+        "schema_version": _SCHEMA,
+        "path": str(path.absolute()),
+        "rejected": {
+            "code": error.code,
+            "name": error.kind.value,
+            "file": error.problem.file,
+            "offset": error.offset,
+            "problem": error.problem.text,
+            "cause": error.cause,
+            "cure": error.cure,
+        },
+    }
 
 
 def inspection_to_json(inspection: Inspection) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,20 +14,24 @@ from zipstrap.config import CHOICES, load_config
 from zipstrap.errors import InterpreterError, UsageError
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
+    from zipstrap.archive import Limits
     from zipstrap.build import Settings
     from zipstrap.interpreter import Facts, Found
 
 __all__ = [
     "PYTHON_HELP",
     "Parser",
+    "add_limits",
     "add_making",
     "add_selection",
     "add_verb",
     "find",
+    "limits_of",
     "milliseconds",
     "positive",
     "processors",
     "settings_of",
+    "size",
     "target_of_arguments",
 ]
 
@@ -131,6 +136,39 @@ def add_making(verb: argparse.ArgumentParser) -> None:
         "--jobs", type=positive, metavar="N", help="compilers at a time (default: one a processor)"
     )
     verb.add_argument("--no-cache", action="store_true", help="compile everything anew")
+
+
+def add_limits(verb: argparse.ArgumentParser) -> None:
+    """Add how far compressed members may expand."""
+    verb.add_argument(
+        "--max-member",
+        type=size,
+        metavar="SIZE",
+        help="how far one compressed member of an archive may expand, in bytes, or with K, M or G "
+        "(default: 64M)",
+    )
+    verb.add_argument(
+        "--max-total", type=size, metavar="SIZE", help="how far all of them may expand (default: 1G)"
+    )
+
+
+def limits_of(arguments: argparse.Namespace) -> Limits:
+    """Return what :func:`add_limits` was given."""
+    from zipstrap.archive import Limits
+
+    usual = Limits()
+    return Limits(
+        usual.member if arguments.max_member is None else arguments.max_member,
+        usual.total if arguments.max_total is None else arguments.max_total,
+    )
+
+
+def size(text: str) -> int:
+    """Return the number of bytes that *text* is: ``64M`` is 64 MiB."""
+    found = re.fullmatch("([0-9]{1,15})([KMG]?)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size, such as 65536 or 64M")
+    return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]
 
 
 def positive(text: str) -> int:

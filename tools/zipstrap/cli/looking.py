@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zipstrap.errors import InterpreterError, UsageError
 
-from .arguments import PYTHON_HELP, add_verb, find, positive, processors
+from .arguments import PYTHON_HELP, add_limits, add_verb, find, limits_of, positive, processors
 from .terminal import print_json
 
 if TYPE_CHECKING:  # imported where it is used: --version and --help stay quick
@@ -31,11 +31,14 @@ def add_verbs(verbs: Any) -> None:
         "--jobs", type=positive, metavar="N", help="starts at a time (default: one a processor)"
     )
 
+    add_limits(verb)
+
     verb = add_verb(verbs, "inspect", _run_inspect, "show what is inside, sizes, and why a file is on disk")
     verb.add_argument("what", type=Path, metavar="TREE|ARCHIVE", help="a tree that was built, or an archive")
     verb.add_argument(
         "--tree", action="store_true", help="every file under its folder, not a table by package"
     )
+    add_limits(verb)
 
     verb = add_verb(
         verbs, "audit", _run_audit, "find what would not work from an archive, with file and line"
@@ -71,8 +74,11 @@ def _verification(arguments: argparse.Namespace) -> Verification:
     from zipstrap.verify.run import verify_interpreter, verify_tree
 
     jobs = arguments.jobs or processors()
+    limits = limits_of(arguments)
     if Path(arguments.what).is_dir():
-        return verify_tree(Path(arguments.what), jobs=jobs, strict=arguments.strict, kernel=arguments.kernel)
+        return verify_tree(
+            Path(arguments.what), jobs=jobs, strict=arguments.strict, kernel=arguments.kernel, limits=limits
+        )
     if os.sep in arguments.what and not Path(arguments.what).exists():
         raise InterpreterError(
             "there is no such tree or interpreter",
@@ -80,18 +86,27 @@ def _verification(arguments: argparse.Namespace) -> Verification:
             cure="name a tree that zipstrap build made, or a CPython by path or version",
         )
     found = find(arguments.what, arguments)
-    return verify_interpreter(found.facts, jobs=jobs, strict=arguments.strict, kernel=arguments.kernel)
+    return verify_interpreter(
+        found.facts, jobs=jobs, strict=arguments.strict, kernel=arguments.kernel, limits=limits
+    )
 
 
 def _run_inspect(arguments: argparse.Namespace) -> int:
     from zipstrap.archive import BadArchive
-    from zipstrap.inspection import inspect_path, inspection_to_json, inspection_to_text
+    from zipstrap.inspection import (
+        inspect_path,
+        inspection_to_json,
+        inspection_to_text,
+        rejection_to_json,
+    )
 
     try:
-        inspection = inspect_path(arguments.what)
+        inspection = inspect_path(arguments.what, limits=limits_of(arguments))
     except BadArchive as error:
+        if arguments.format == "json":
+            print_json(rejection_to_json(arguments.what, error))
         print(f"zipstrap: {error}", file=sys.stderr)
-        return 1
+        return error.exit_status
     if arguments.format == "json":
         print_json(inspection_to_json(inspection))
     else:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 __all__ = [
+    "ArchiveRule",
     "CheckData",
     "Component",
     "ProfileData",
     "SplitRule",
+    "archive_rules",
     "boot_modules",
     "checks",
     "components",
@@ -80,6 +82,17 @@ class CheckData:
     cure: str
     #: codes whose findings are consequences of this one
     masks: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRule:
+    """A rule of the strict reader: its stable code, what it asserts, why it matters and what to do."""
+
+    code: str
+    name: str
+    title: str
+    cause: str
+    cure: str
 
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
@@ -171,6 +184,12 @@ def checks() -> Mapping[str, CheckData]:
         item["code"]: CheckData(**{**item, "masks": frozenset(item["masks"])})
         for item in _load("checks")["checks"]
     }
+
+
+@functools.cache
+def archive_rules() -> Mapping[str, ArchiveRule]:
+    """Return the rules of the strict reader by name, in the order of their codes."""
+    return {item["name"]: ArchiveRule(**item) for item in _load("archive_rules")["rules"]}
 
 
 def record_of(kind: type[_T], values: Mapping[str, Any], **made: Any) -> _T:

@@ -250,6 +250,9 @@ def _archive_malformed(evidence: Evidence) -> Iterator[Finding]:
     _need_archive_file(evidence)
     if evidence.archive_problem is not None:
         yield Finding(evidence.archive_problem, (evidence.layout.library_archive,))
+    if evidence.start_archive_problem is not None:
+        place = evidence.layout.archive
+        yield Finding(f"{place}: {evidence.start_archive_problem}", (place,))
 
 
 @_check("ZS202")

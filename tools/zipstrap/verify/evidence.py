@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from zipstrap.archive import DEFLATED, read_archive
+from zipstrap.archive import DEFLATED, Limits, read_archive
 from zipstrap.compress import LibraryReader, logical_name
 from zipstrap.destination import writing
 from zipstrap.errors import FileError, InterpreterError
@@ -130,6 +130,8 @@ class Evidence:
     missing: Mapping[str, str]
     #: names of the library's modules on top, where they are known and no manifest says them
     library: frozenset[str] | None = None
+    #: what is wrong with the archive that the interpreter finds, where that is not the library's
+    start_archive_problem: str | None = None
 
 
 def tree_paths(root: Path, layout: Layout) -> TreePaths:
@@ -156,15 +158,18 @@ def gather_evidence(
     environ: Mapping[str, str] | None = None,
     named: Path | None = None,
     written: Mapping[str, Written] | None = None,
+    limits: Limits | None = None,
 ) -> Evidence:
     """Look at the tree *root*, a real path, and let its interpreter start in every mode.
 
     Without a *manifest* only what belongs to the interpreter is looked at: the prefix may be /usr. *named* is
     the path by which the tree is known, if links lead to it. *written* are files that this process hashed as
-    it wrote them: those that nobody has touched since are not read again. Nothing in the tree is changed.
+    it wrote them: those that nobody has touched since are not read again. *limits* are those of the archives'
+    reader. Nothing in the tree is changed.
     Raises :class:`FileError` for what cannot be read.
     """
     hashes = _Hashes(written or {})
+    limits = limits or Limits()
     missing: dict[str, str] = {}
     executable = root / layout.executable
     unreadable = writing(root, "run this as a user who can read all of the tree")
@@ -182,7 +187,7 @@ def gather_evidence(
         files, writable = _files(root, layout, manifest, hashes)
         ways_in = _ways_in(root, named)
         archive, problem, entries, uncompiled = _archive(
-            root, layout, files, manifest, executable, hashes, target, missing
+            root, layout, files, manifest, executable, hashes, target, missing, limits
         )
         linkage, outside = _binaries(root, layout, files, target, missing)
         hooks = _hooks(root, layout, manifest)
@@ -213,6 +218,7 @@ def gather_evidence(
         real_paths=_real_paths(boots, modules),
         strict=strict,
         missing=missing,
+        start_archive_problem=_start_archive_problem(root, layout, target, limits),
     )
 
 
@@ -468,6 +474,7 @@ def _archive(
     hashes: _Hashes,
     target: Target,
     missing: dict[str, str],
+    limits: Limits,
 ) -> tuple[SeenArchive | None, str | None, tuple[SeenBytecode, ...], tuple[str, ...]]:
     path = root / layout.library_archive
     if not path.is_file():
@@ -480,7 +487,7 @@ def _archive(
         sources = _Sources(Path(folder, "sources"), target)
         with sources:
             try:
-                with read_archive(path) as archive:
+                with read_archive(path, version=target.feature_version, limits=limits) as archive:
                     library = LibraryReader(archive)
                     names = frozenset(library.names)
                     # reading takes each member's CRC, which zipimport does not look at
@@ -544,6 +551,19 @@ def _archive(
         and recorded[name].component != "test"
     ]
     return SeenArchive(names, deflated, size, sha256), None, entries, tuple(uncompiled)
+
+
+def _start_archive_problem(root: Path, layout: Layout, target: Target, limits: Limits) -> str | None:
+    path = root / layout.archive
+    if layout.archive == layout.library_archive or not path.is_file():
+        return None
+    try:
+        with read_archive(path, version=target.feature_version, limits=limits) as archive:
+            for name in archive.names:
+                archive.read(name)
+    except FileError as error:
+        return error.problem.text
+    return None
 
 
 class _Sources:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from zipstrap.archive import Limits
 from zipstrap.conversion import conversion_of
 from zipstrap.errors import UsageError
 from zipstrap.interpreter import Facts
@@ -35,11 +36,12 @@ def verify_tree(
     shown_as: Path | None = None,
     environ: Mapping[str, str] | None = None,
     written: Mapping[str, Written] | None = None,
+    limits: Limits | None = None,
 ) -> Verification:
     """Verify a tree that zipstrap built, by its manifest.
 
     *shown_as* is the name that the report uses: a build verifies its tree before it is put in place, and
-    gives the hashes of what it has just *written*. Raises
+    gives the hashes of what it has just *written*. *limits* bound what its archives may expand to. Raises
     :class:`UsageError` where there is no folder, and :class:`FileError` for a manifest that is missing or
     damaged and for files that cannot be read.
     """
@@ -59,6 +61,7 @@ def verify_tree(
         environ=environ,
         named=named,
         written=written,
+        limits=limits,
     )
     return Verification(
         shown_as or named, evidence, judge(evidence), to_be_moved=shown_as is not None and shown_as != named
@@ -72,6 +75,7 @@ def verify_interpreter(
     strict: bool = False,
     kernel: bool = False,
     environ: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
 ) -> Verification:
     """Verify an interpreter where it is installed; one that lies in a tree is verified by its manifest.
 
@@ -80,7 +84,7 @@ def verify_interpreter(
     """
     root = Path(facts.prefix)
     if is_tree(root):
-        return verify_tree(root, jobs=jobs, strict=strict, kernel=kernel, environ=environ)
+        return verify_tree(root, jobs=jobs, strict=strict, kernel=kernel, environ=environ, limits=limits)
     conversion = conversion_of(facts)
     layout = in_place_layout(facts, "standard" if conversion is None else conversion.layout)
     evidence = gather_evidence(
@@ -94,6 +98,7 @@ def verify_interpreter(
         kernel=kernel,
         environ=environ,
         named=root,
+        limits=limits,
     )
     if conversion is None:
         return Verification(root, evidence, judge(evidence))
