@@ -49,7 +49,7 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the unit and contract tests in every host that is here."""
     _install(session, "test")
-    _pytest(session, session.posargs, "tests/unit", "tests/contract", "tests/ecosystem")
+    _pytest(session, session.posargs, "tests/unit", "tests/contract", "tests/ecosystem", "tests/fuzz")
 
 
 @nox.session
@@ -69,6 +69,21 @@ def target(session: nox.Session, version: str) -> None:
     """Run the tests that need a target in one of them, by itself."""
     _install(session, "test")
     session.run("pytest", "--target", version, *session.posargs, "tests/target")
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Compare the reader with others on archives it accepts, and fuzz it; arguments as of run.py."""
+    _install(session, "test", "fuzz")
+    session.run("python", "tests/fuzz/run.py", *session.posargs)
+
+
+@nox.session(default=False)
+def tamper(session: nox.Session) -> None:
+    """Flip every byte of what is small in a tree, and 2,000 bits anywhere: verify --expect finds all."""
+    _install(session, "test")
+    session.env["ZIPSTRAP_TEST_TAMPERING"] = "1"
+    session.run("pytest", "-s", *session.posargs, "tests/target/test_integrity.py")
 
 
 @nox.session(default=False)

@@ -528,7 +528,7 @@ def craft(
 
 
 def test_crafted_archives_are_sound_by_default(file: Path) -> None:
-    file.write_bytes(craft({}, {}, {"made": 20, "extra": b"\x55\x54\1\0\0"}))
+    file.write_bytes(craft({}, {}, {"made": 20, "extra": b"UT\5\0\1" + bytes(4)}))
     assert contents(file) == {"m0": b"abc", "m1": b"abc", "m2": b"abc"}
 
 
@@ -588,10 +588,12 @@ REFUSED = {
     "surplus in the directory": (craft({}, directory_tail=b"\0"), "entry-count"),
     "no central header": (craft({"central_signature": b"PK\3\4"}), "central-header"),
     "a central header cut off": (
-        craft({"central_extra": b"UT\x28\0" + bytes(40)}, {}, end={"here": 3, "count": 3}),
+        craft({"central_extra": (b"\n\0\x20\0" + bytes(32)) * 2}, {}, end={"here": 3, "count": 3}),
         "central-header",
     ),
     "nothing known in an extra field": (craft({"extra": b"\xfe\xca\0\0"}), "extra-field"),
+    "no time in an extra field": (craft({"extra": b"UT\0\0"}), "extra-field"),
+    "an owner cut off": (craft({"extra": b"ux\1\0\1"}), "extra-field"),
     "a key in an extra field": (craft({"extra": b"\1\x99\7\0" + bytes(7)}), "extra-field"),
     "a link in an extra field": (craft({"local_extra": b"nu\3\0abc"}), "extra-field"),
     "a central name too long": (craft({"central_name_size": 3}), "central-header"),
@@ -642,6 +644,10 @@ REFUSED = {
     "a later version of Zstandard": (craft({"needed": 64, "method": 93}), "version"),
     "VMS": (craft({"made": 2 << 8 | 20}), "made-by"),
     "an unknown system": (craft({"made": 255 << 8 | 20}), "made-by"),
+    "DOS, and a name beyond ASCII": (
+        craft({"made": 20, "name": "é".encode(), "flags": 0x800}),
+        "made-by",
+    ),
     "a link": (craft(unix(0o120777)), "link"),
     "a link of DOS": (craft(unix(0o120777) | {"made": 20}), "link"),
     "a pipe": (craft(unix(0o010644)), "special-file"),

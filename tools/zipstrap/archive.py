@@ -85,9 +85,10 @@ _FLAGS_TOLERATED = _FLAG_UTF8 | 0x0006
 
 _EXTRA_ZIP64 = 0x0001
 _EXTRA_UNICODE_PATH = 0x7075
-# Times and owners: NTFS, UT, Info-ZIP's three for Unix. Others hold types, links, names, sizes or keys that
-# one reader heeds and another does not.
-_EXTRA_TOLERATED = frozenset({0x000A, 0x5455, 0x5855, 0x7855, 0x7875})
+# Times and owners, by NTFS and by Info-ZIP for Unix. Others hold types, links, names, sizes or keys that one
+# reader heeds and another does not.
+_EXTRA_TIMES, _EXTRA_OWNER = 0x5455, 0x7875
+_EXTRA_SIZES = frozenset({(0x000A, 32), (0x5855, 8), (0x5855, 12), (0x7855, 0), (0x7855, 4)})
 
 # By other systems unzip reads names and attributes in other ways (its mapname, by "hostnum").
 _SYSTEM_FAT, _SYSTEM_UNIX = 0, 3
@@ -925,6 +926,9 @@ def _check_kind(source: _Source, made: int, attributes: int, name: str, position
     if made >> 8 not in (_SYSTEM_FAT, _SYSTEM_UNIX):
         problem = f"{_shown(name)} was packed on the system {made >> 8}, whose attributes are read variously"
         raise source.bad(Rejection.MADE_BY, problem, position)
+    if made >> 8 == _SYSTEM_FAT and not name.isascii():
+        problem = f"{_shown(name)} was packed on DOS or Windows, from whose code page unzip converts it"
+        raise source.bad(Rejection.MADE_BY, problem, position)
     # whatever the system: some readers do not look at it
     mode = attributes >> 16
     if stat.S_ISLNK(mode):
@@ -975,10 +979,24 @@ def _check_extra(source: _Source, extra: bytes, name: str, position: int) -> Non
         if field == _EXTRA_UNICODE_PATH:
             problem = f"{_shown(name)} has a second name in an extra field"
             raise source.bad(Rejection.SECOND_NAME, problem, position + index)
-        if field not in _EXTRA_TOLERATED:
-            problem = f"{_shown(name)} has an extra field of the kind {field:#06x}"
+        if not _is_usual(field, extra[index + 4 : end]):
+            problem = (
+                f"{_shown(name)} has an extra field of the kind {field:#06x} and {end - index - 4} bytes"
+            )
             raise source.bad(Rejection.EXTRA_FIELD, problem, position + index)
         index = end
+
+
+def _is_usual(field: int, data: bytes) -> bool:
+    """Tell whether *data* is what Info-ZIP and others write into times and owners; bsdtar fails at some."""
+    size = len(data)
+    if field == _EXTRA_TIMES:
+        # says which of three times there are; the central header has the first alone
+        return size > 0 and data[0] < 8 and size in (5, 1 + 4 * data[0].bit_count())
+    if field == _EXTRA_OWNER:
+        # version 1, then user and group, each with its size
+        return size == 11 and data[:2] == b"\1\4" and data[6] == 4
+    return (field, size) in _EXTRA_SIZES
 
 
 def _check_names(source: _Source, entries: Sequence[_Entry]) -> None:
