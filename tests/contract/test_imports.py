@@ -71,7 +71,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("the tree", ("zipstrap.stage",)),
     ("witnesses", ("zipstrap.verify.boots",)),
-    ("evidence", ("zipstrap.verify.evidence",)),
+    ("evidence", ("zipstrap.verify.evidence", "zipstrap.verify.integrity")),
     ("checks", ("zipstrap.verify.checks",)),
     ("what people read", ("zipstrap.verify.report",)),
     ("the proof", ("zipstrap.verify", "zipstrap.verify.run")),

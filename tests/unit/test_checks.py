@@ -177,6 +177,8 @@ SOUND = Evidence(
     real_paths={},
     strict=True,
     missing={},
+    changed=(),
+    digests=("d1", "d1"),
 )
 
 Change = Callable[[Evidence], Evidence]
@@ -326,6 +328,8 @@ FAILURES: dict[str, list[Change]] = {
         archive_with(sha256="other"),
     ],
     "ZS210": [lambda evidence: with_saved(SAVED)(evidence)],
+    "ZS211": [having(digests=("d1", "d2"))],
+    "ZS212": [having(changed=(EXECUTABLE,)), having(changed=(f"{ARCHIVE}/abc.pyc",))],
     "ZS301": [
         saying(base_prefix="/usr", base_exec_prefix="/usr"),
         loading(_module("abc", Origin.FOREIGN, "/usr/lib/python3.13/abc.py")),
@@ -402,6 +406,8 @@ NOT_RUN: dict[str, list[tuple[Change, str]]] = {
     },
     "ZS209": [(NO_MANIFEST, "there is no manifest")],
     "ZS210": [(NO_MANIFEST, "there is no manifest")],
+    "ZS211": [(having(digests=None, changed=None), "no digest was given")],
+    "ZS212": [(having(digests=None, changed=None), "no digest was given")],
     **{
         code: [(NO_START, "exit status 3"), (UNTRIED, "no start was tried")]
         for code in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from .archive import DEFLATED, STORED, ZSTANDARD, BadArchive, Limits, read_archive
 from .compress import frame_size, logical_name
 from .errors import FileError
-from .manifest import Manifest, load_manifest
+from .manifest import MANIFEST_NAME, Manifest, load_manifest, manifest_bytes
 
 __all__ = [
     "Inspection",
@@ -52,6 +53,8 @@ class Inspection:
     manifest: Manifest | None
     archive_size: int
     items: tuple[Item, ...]
+    #: of the file that the manifest was read from
+    manifest_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,9 @@ def inspect_path(path: Path, *, limits: Limits | None = None) -> Inspection:
             )
             for record in manifest.files
         ]
-        return Inspection(path, manifest, 0 if unpacked else archive.stat().st_size, (*members, *files))
+        sha256 = hashlib.sha256(manifest_bytes(path)).hexdigest()
+        size = 0 if unpacked else archive.stat().st_size
+        return Inspection(path, manifest, size, (*members, *files), sha256)
     return Inspection(path, None, _size(path), tuple(_members(path, limits, None)))
 
 
@@ -179,6 +184,7 @@ def inspection_to_json(inspection: Inspection) -> dict[str, Any]:
         "path": str(inspection.path),
         "target": None if manifest is None else manifest.target.name,
         "profile": None if manifest is None else manifest.profile,
+        "manifest_sha256": inspection.manifest_sha256,
         "archive_size": inspection.archive_size,
         "shares": [dataclasses.asdict(share) for share in shares(inspection)],
         "items": [dataclasses.asdict(item) for item in inspection.items],
@@ -201,6 +207,7 @@ def _heading(inspection: Inspection) -> Iterator[str]:
         yield f"{inspection.path}: {len(inspection.items)} members, {_bytes(inspection.archive_size)}"
         return
     yield f"{inspection.path}: {manifest.target.name}, profile {manifest.profile}, made by {manifest.made_by}"
+    yield f"manifest: {MANIFEST_NAME}, sha256 {inspection.manifest_sha256}"
     packed = [item for item in inspection.items if item.origin == "archive"]
     on_disk = [item for item in inspection.items if item.origin != "archive"]
     place = manifest.layout.library_archive

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import itertools
 import json
 import stat
@@ -33,6 +34,8 @@ __all__ = [
     "is_tree",
     "load_manifest",
     "make_manifest",
+    "manifest_bytes",
+    "manifest_digest",
     "manifest_to_json",
     "target_of",
 ]
@@ -202,10 +205,15 @@ def _line(value: object) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=True)
 
 
+def manifest_digest(manifest: Manifest) -> str:
+    """Return the SHA-256, in hexadecimal, of what :func:`manifest_to_json` gives: that of the file."""
+    return hashlib.sha256(manifest_to_json(manifest).encode()).hexdigest()
+
+
 def is_tree(folder: Path) -> bool:
     """Tell whether *folder* is a tree that a zipstrap of any version made: its manifest says so."""
     try:
-        values = json.loads(_manifest_text(folder))
+        values = json.loads(manifest_bytes(folder))
     except (FileError, ValueError, RecursionError):
         return False
     made_by = values.get("made_by") if isinstance(values, dict) else None
@@ -220,7 +228,7 @@ def load_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     try:
-        values = json.loads(_manifest_text(folder))
+        values = json.loads(manifest_bytes(folder))
     except (ValueError, RecursionError) as error:
         raise FileError(f"is not JSON ({error})", file=path, cure=_CURE) from error
     try:
@@ -233,7 +241,8 @@ def load_manifest(folder: Path) -> Manifest:
         ) from error
 
 
-def _manifest_text(folder: Path) -> bytes:
+def manifest_bytes(folder: Path) -> bytes:
+    """Return the bytes of the manifest of *folder*; raises :class:`FileError` if they cannot be read."""
     path = folder / MANIFEST_NAME
     try:
         status = path.lstat()

@@ -31,6 +31,15 @@ def add_verbs(verbs: Any) -> None:
         "--jobs", type=positive, metavar="N", help="starts at a time (default: one a processor)"
     )
 
+    verb.add_argument(
+        "--expect",
+        metavar="DIGEST",
+        help="the SHA-256 of the tree's manifest, as its build printed it: all that the manifest lists is "
+        "hashed before anything is started",
+    )
+    verb.add_argument(
+        "--no-start", action="store_true", help="start nothing; checks of starts are then not run"
+    )
     add_limits(verb)
 
     verb = add_verb(verbs, "inspect", _run_inspect, "show what is inside, sizes, and why a file is on disk")
@@ -60,9 +69,24 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _run_verify(arguments: argparse.Namespace) -> int:
+    from zipstrap.verify.integrity import OtherManifest
     from zipstrap.verify.report import verification_to_json, verification_to_text
 
-    verification = _verification(arguments)
+    try:
+        verification = _verification(arguments)
+    except OtherManifest as error:
+        if arguments.format == "json":
+            print_json(
+                {
+                    "schema_version": 1,
+                    "tree": str(Path(arguments.what).absolute()),
+                    "passed": False,
+                    "code": error.code,
+                    "expected": error.expected,
+                    "found": error.found,
+                }
+            )
+        raise
     if arguments.format == "json":
         print_json(verification_to_json(verification))
     elif not arguments.quiet:
@@ -77,7 +101,13 @@ def _verification(arguments: argparse.Namespace) -> Verification:
     limits = limits_of(arguments)
     if Path(arguments.what).is_dir():
         return verify_tree(
-            Path(arguments.what), jobs=jobs, strict=arguments.strict, kernel=arguments.kernel, limits=limits
+            Path(arguments.what),
+            jobs=jobs,
+            strict=arguments.strict,
+            kernel=arguments.kernel,
+            limits=limits,
+            expect=arguments.expect,
+            start=not arguments.no_start,
         )
     if os.sep in arguments.what and not Path(arguments.what).exists():
         raise InterpreterError(
@@ -87,7 +117,13 @@ def _verification(arguments: argparse.Namespace) -> Verification:
         )
     found = find(arguments.what, arguments)
     return verify_interpreter(
-        found.facts, jobs=jobs, strict=arguments.strict, kernel=arguments.kernel, limits=limits
+        found.facts,
+        jobs=jobs,
+        strict=arguments.strict,
+        kernel=arguments.kernel,
+        limits=limits,
+        expect=arguments.expect,
+        start=not arguments.no_start,
     )
 
 

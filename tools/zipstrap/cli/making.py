@@ -156,6 +156,7 @@ def _show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
 
 
 def _built_to_text(built: Built, *, verbose: bool) -> str:
+    from zipstrap.manifest import MANIFEST_NAME, manifest_digest
     from zipstrap.verify.report import verification_to_text
 
     manifest = built.manifest
@@ -167,6 +168,7 @@ def _built_to_text(built: Built, *, verbose: bool) -> str:
         f"sha256 {manifest.archive_sha256}",
         *_compression_lines(manifest),
         f"on disk: {len(manifest.files)} files, {on_disk / 1e6:.1f} MB",
+        f"manifest: {MANIFEST_NAME}, sha256 {manifest_digest(manifest)}",
         f"modules: {built.compiled}, {built.from_cache} of them from the cache",
     ]
     if manifest.needs:
@@ -203,6 +205,7 @@ def _compression_lines(manifest: Manifest) -> Iterator[str]:
 
 
 def _built_to_json(built: Built) -> dict[str, Any]:
+    from zipstrap.manifest import MANIFEST_NAME, manifest_digest
     from zipstrap.verify.report import verification_to_json
 
     manifest = built.manifest
@@ -217,6 +220,7 @@ def _built_to_json(built: Built) -> dict[str, Any]:
             "sha256": manifest.archive_sha256,
             "members": len(manifest.members),
         },
+        "manifest": {"path": MANIFEST_NAME, "sha256": manifest_digest(manifest)},
         "modules": built.compiled,
         "from_cache": built.from_cache,
         "needs": list(manifest.needs),

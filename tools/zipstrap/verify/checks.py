@@ -405,6 +405,27 @@ def _changed(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(f"{path} was added", (path,))
 
 
+@_check("ZS211")
+def _other_manifest(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.digests is None:
+        raise _NotRun("no digest was given to expect")
+    expected, found = evidence.digests
+    if found != expected:
+        yield Finding(f"the manifest's SHA-256 is {found}, not {expected}", (MANIFEST_NAME,))
+
+
+@_check("ZS212")
+def _not_as_listed(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.changed is None:
+        raise _NotRun("no digest was given to expect")
+    archive = evidence.layout.library_archive
+    for path in evidence.changed:
+        yield Finding(
+            f"{path} is not what the manifest says",
+            (archive if path.startswith(f"{archive}/") else path,),
+        )
+
+
 def _is_read(path: str, evidence: Evidence) -> bool:
     """Tell whether *path* lies where a start or an import could read it; pip puts other files elsewhere."""
     layout = evidence.layout

@@ -132,6 +132,10 @@ class Evidence:
     library: frozenset[str] | None = None
     #: what is wrong with the archive that the interpreter finds, where that is not the library's
     start_archive_problem: str | None = None
+    #: files and members that are not as the manifest says, which was expected to be this one; else None
+    changed: tuple[str, ...] | None = None
+    #: the manifest's SHA-256 that was expected, and the one that it has
+    digests: tuple[str, str] | None = None
 
 
 def tree_paths(root: Path, layout: Layout) -> TreePaths:
@@ -159,9 +163,13 @@ def gather_evidence(
     named: Path | None = None,
     written: Mapping[str, Written] | None = None,
     limits: Limits | None = None,
+    changed: tuple[str, ...] | None = None,
+    digests: tuple[str, str] | None = None,
 ) -> Evidence:
-    """Look at the tree *root*, a real path, and let its interpreter start in every mode.
+    """Look at the tree *root*, a real path, and let its interpreter start in each of *modes*.
 
+    *digests* are the manifest's, as expected and as found, and *changed* is what
+    :func:`zipstrap.verify.integrity.check_integrity` found, if they were asked for.
     Without a *manifest* only what belongs to the interpreter is looked at: the prefix may be /usr. *named* is
     the path by which the tree is known, if links lead to it. *written* are files that this process hashed as
     it wrote them: those that nobody has touched since are not read again. *limits* are those of the archives'
@@ -187,7 +195,7 @@ def gather_evidence(
         files, writable = _files(root, layout, manifest, hashes)
         ways_in = _ways_in(root, named)
         archive, problem, entries, uncompiled = _archive(
-            root, layout, files, manifest, executable, hashes, target, missing, limits
+            root, layout, files, manifest, executable if modes else None, hashes, target, missing, limits
         )
         linkage, outside = _binaries(root, layout, files, target, missing)
         hooks = _hooks(root, layout, manifest)
@@ -218,6 +226,8 @@ def gather_evidence(
         real_paths=_real_paths(boots, modules),
         strict=strict,
         missing=missing,
+        changed=changed,
+        digests=digests,
         start_archive_problem=_start_archive_problem(root, layout, target, limits),
     )
 
@@ -470,7 +480,7 @@ def _archive(
     layout: Layout,
     files: Mapping[str, SeenFile],
     manifest: Manifest | None,
-    executable: Path,
+    executable: Path | None,
     hashes: _Hashes,
     target: Target,
     missing: dict[str, str],
@@ -597,8 +607,14 @@ class _Sources:
         else:
             self._stream.write(data)
 
-    def hashed_by(self, executable: Path, missing: dict[str, str]) -> dict[str, str]:
-        """Return source → hash in hexadecimal; nothing, and why in *missing*, if the interpreter fails."""
+    def hashed_by(self, executable: Path | None, missing: dict[str, str]) -> dict[str, str]:
+        """Return source → hash in hexadecimal; nothing, and why in *missing*, if the interpreter fails.
+
+        Without *executable* nothing may be started.
+        """
+        if executable is None:
+            missing["source_hashes"] = "the sources are hashed by the interpreter, and nothing was started"
+            return {}
         try:
             hashes = hashes_of_blob(executable, self._path, self._sizes.values())
             return {name: digest.hex() for name, digest in zip(self._sizes, hashes, strict=True)}

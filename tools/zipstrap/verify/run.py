@@ -19,6 +19,7 @@ from zipstrap.stage import Written
 from .boots import MODES
 from .checks import CheckResult, judge
 from .evidence import Evidence, gather_evidence
+from .integrity import check_integrity, checked_digest, expect_manifest
 from .report import Verification
 
 __all__ = ["verify_interpreter", "verify_tree"]
@@ -37,8 +38,14 @@ def verify_tree(
     environ: Mapping[str, str] | None = None,
     written: Mapping[str, Written] | None = None,
     limits: Limits | None = None,
+    expect: str | None = None,
+    start: bool = True,
 ) -> Verification:
     """Verify a tree that zipstrap built, by its manifest.
+
+    With *expect*, the SHA-256 of the manifest, the manifest must be that one, which raises
+    :class:`OtherManifest` otherwise, and all that it lists is hashed before anything is started: what was
+    changed is not. Without *start* nothing is started in any case, and checks of starts are not run.
 
     *shown_as* is the name that the report uses: a build verifies its tree before it is put in place, and
     gives the hashes of what it has just *written*. *limits* bound what its archives may expand to. Raises
@@ -47,14 +54,23 @@ def verify_tree(
     """
     if not tree.is_dir():
         raise UsageError("there is no such folder", file=tree, cure="name a tree or an interpreter")
+    expected = None if expect is None else checked_digest(expect)
+    if expected is not None:
+        expect_manifest(tree, expected)
     manifest = load_manifest(tree)
+    changed: tuple[str, ...] | None = None
+    digests: tuple[str, str] | None = None
+    if expected is not None:
+        digests = expected, expected
+        integrity = check_integrity(tree, manifest, known=written, limits=limits)
+        written, changed = integrity.hashed, integrity.changed
     named = tree.absolute()
     evidence = gather_evidence(
         Path(os.path.realpath(tree)),
         manifest.target,
         manifest.layout,
         manifest,
-        modes=MODES,
+        modes=MODES if start and not changed else (),
         jobs=jobs,
         strict=strict,
         kernel=kernel,
@@ -62,6 +78,8 @@ def verify_tree(
         named=named,
         written=written,
         limits=limits,
+        changed=changed,
+        digests=digests,
     )
     return Verification(
         shown_as or named, evidence, judge(evidence), to_be_moved=shown_as is not None and shown_as != named
@@ -76,6 +94,8 @@ def verify_interpreter(
     kernel: bool = False,
     environ: Mapping[str, str] | None = None,
     limits: Limits | None = None,
+    expect: str | None = None,
+    start: bool = True,
 ) -> Verification:
     """Verify an interpreter where it is installed; one that lies in a tree is verified by its manifest.
 
@@ -84,7 +104,20 @@ def verify_interpreter(
     """
     root = Path(facts.prefix)
     if is_tree(root):
-        return verify_tree(root, jobs=jobs, strict=strict, kernel=kernel, environ=environ, limits=limits)
+        return verify_tree(
+            root,
+            jobs=jobs,
+            strict=strict,
+            kernel=kernel,
+            environ=environ,
+            limits=limits,
+            expect=expect,
+            start=start,
+        )
+    if expect is not None:
+        raise UsageError(
+            "this interpreter has no manifest, which --expect is about", file=root, cure="name a tree"
+        )
     conversion = conversion_of(facts)
     layout = in_place_layout(facts, "standard" if conversion is None else conversion.layout)
     evidence = gather_evidence(
@@ -92,7 +125,7 @@ def verify_interpreter(
         target_of(facts),
         layout,
         None,
-        modes=MODES,
+        modes=MODES if start else (),
         jobs=jobs,
         strict=strict,
         kernel=kernel,
