@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "zipstrap.config",
             "zipstrap.destination",
             "zipstrap.durable",
+            "zipstrap.fsverity",
             "zipstrap.hooks",
             "zipstrap.linkage",
         ),
@@ -75,7 +76,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("checks", ("zipstrap.verify.checks",)),
     ("what people read", ("zipstrap.verify.report",)),
     ("the proof", ("zipstrap.verify", "zipstrap.verify.run")),
-    ("verbs", ("zipstrap.audit", "zipstrap.build", "zipstrap.inspection")),
+    ("verbs", ("zipstrap.audit", "zipstrap.build", "zipstrap.inspection", "zipstrap.sbom")),
     (
         "verbs on verbs",
         ("zipstrap.audit_report", "zipstrap.convert", "zipstrap.bench.sides", "zipstrap.suite.run"),

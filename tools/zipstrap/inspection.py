@@ -13,12 +13,14 @@ from typing import Any
 from .archive import DEFLATED, STORED, ZSTANDARD, BadArchive, Limits, read_archive
 from .compress import frame_size, logical_name
 from .errors import FileError
+from .fsverity import file_digest
 from .manifest import MANIFEST_NAME, Manifest, load_manifest, manifest_bytes
 
 __all__ = [
     "Inspection",
     "Item",
     "Share",
+    "fsverity_digests",
     "inspect_path",
     "inspection_to_json",
     "inspection_to_text",
@@ -157,6 +159,16 @@ def _package(item: Item, manifest: Manifest | None) -> str:
         return "bytecode of single modules" if folder == "__pycache__" else folder
     name = path.partition(".")[0]
     return name or path
+
+
+def fsverity_digests(path: Path) -> dict[str, str]:
+    """Return the fs-verity digests of the files of a tree, by their paths, or that of an archive alone."""
+    if not path.is_dir():
+        return {path.name: file_digest(path)}
+    manifest = load_manifest(path)
+    places = {record.path for record in manifest.files if record.sha256 is not None}
+    places |= {MANIFEST_NAME} | ({manifest.layout.library_archive} if manifest.archive_sha256 else set())
+    return {place: file_digest(path / place) for place in sorted(places)}
 
 
 def rejection_to_json(path: Path, error: BadArchive) -> dict[str, Any]:

@@ -48,6 +48,17 @@ def add_verbs(verbs: Any) -> None:
         "--tree", action="store_true", help="every file under its folder, not a table by package"
     )
     add_limits(verb)
+    instead = verb.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--fsverity",
+        action="store_true",
+        help="print the fs-verity digest of each file instead (SHA-256, blocks of 4096 bytes, no salt)",
+    )
+    instead.add_argument(
+        "--sbom",
+        choices=("cyclonedx", "spdx"),
+        help="write the tree's bill of materials instead, as JSON; its interpreter is asked for versions",
+    )
 
     verb = add_verb(
         verbs, "audit", _run_audit, "find what would not work from an archive, with file and line"
@@ -130,12 +141,26 @@ def _verification(arguments: argparse.Namespace) -> Verification:
 def _run_inspect(arguments: argparse.Namespace) -> int:
     from zipstrap.archive import BadArchive
     from zipstrap.inspection import (
+        fsverity_digests,
         inspect_path,
         inspection_to_json,
         inspection_to_text,
         rejection_to_json,
     )
 
+    if arguments.sbom is not None:
+        from zipstrap.sbom import bill_of_materials
+
+        sys.stdout.write(bill_of_materials(arguments.what, arguments.sbom, os.environ))
+        return 0
+    if arguments.fsverity:
+        digests = fsverity_digests(arguments.what)
+        if arguments.format == "json":
+            files = [{"path": path, "fsverity": f"sha256:{digest}"} for path, digest in digests.items()]
+            print_json({"schema_version": 1, "path": str(arguments.what.absolute()), "files": files})
+        else:
+            sys.stdout.writelines(f"sha256:{digest} {path}\n" for path, digest in digests.items())
+        return 0
     try:
         inspection = inspect_path(arguments.what, limits=limits_of(arguments))
     except BadArchive as error:

@@ -13,12 +13,14 @@ from typing import Any, TypeVar, cast
 
 __all__ = [
     "ArchiveRule",
+    "BundledPart",
     "CheckData",
     "Component",
     "ProfileData",
     "SplitRule",
     "archive_rules",
     "boot_modules",
+    "bundled_parts",
     "checks",
     "components",
     "extension_halves",
@@ -93,6 +95,24 @@ class ArchiveRule:
     title: str
     cause: str
     cure: str
+
+
+@dataclass(frozen=True, slots=True)
+class BundledPart:
+    """Code by others that is compiled into modules of some versions, and how it is named elsewhere."""
+
+    name: str
+    modules: tuple[str, ...]
+    #: beginnings of names; a binary that asks for such a shared library has the code from there
+    libraries: tuple[str, ...]
+    since: tuple[int, int]
+    until: tuple[int, int]
+    #: what CPython's sources bundle, for what no module tells
+    version: str | None
+    purl: str
+    #: vendor and product
+    cpe: str | None
+    licence: str | None
 
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
@@ -184,6 +204,25 @@ def checks() -> Mapping[str, CheckData]:
         item["code"]: CheckData(**{**item, "masks": frozenset(item["masks"])})
         for item in _load("checks")["checks"]
     }
+
+
+@functools.cache
+def bundled_parts() -> tuple[BundledPart, ...]:
+    """Return the parts by others that may be compiled into an interpreter."""
+    return tuple(
+        BundledPart(
+            item["name"],
+            tuple(item["modules"]),
+            tuple(item.get("libraries", ())),
+            _feature(item.get("since", "3.0")),
+            _feature(item.get("until", "3.99")),
+            item.get("version"),
+            item["purl"],
+            item.get("cpe"),
+            item.get("licence"),
+        )
+        for item in _load("bundled")["parts"]
+    )
 
 
 @functools.cache
