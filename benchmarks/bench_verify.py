@@ -3,8 +3,8 @@
     python benchmarks/bench_verify.py [ARCHIVE...]
 
 For each archive, or else for two of random members of about 5 MB in all, stored and deflated: to read its
-structure by the strict rules, to hash it (SHA-256), and both with every member's data, its CRC and SHA-256. The
-least of several runs, in ms, without the start of an interpreter or its imports.
+structure by the strict rules, to hash it (SHA-256), and both with every member's data, its CRC and SHA-256.
+The least of several runs, in ms, without the start of an interpreter or its imports.
 """
 
 from __future__ import annotations

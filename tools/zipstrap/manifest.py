@@ -220,15 +220,15 @@ def is_tree(folder: Path) -> bool:
     return isinstance(made_by, str) and made_by.startswith("zipstrap ") and not folder.is_symlink()
 
 
-def load_manifest(folder: Path) -> Manifest:
-    """Read the manifest of the tree *folder*.
+def load_manifest(folder: Path, data: bytes | None = None) -> Manifest:
+    """Read the manifest of the tree *folder*; *data* is what was read of it before.
 
     Raises :class:`FileError` when it has none that can be read, or one that is no plain file, or that names
     a path outside the tree: whoever removes or compares by it must not be led elsewhere.
     """
     path = folder / MANIFEST_NAME
     try:
-        values = json.loads(manifest_bytes(folder))
+        values = json.loads(manifest_bytes(folder) if data is None else data)
     except (ValueError, RecursionError) as error:
         raise FileError(f"is not JSON ({error})", file=path, cure=_CURE) from error
     try:

@@ -64,11 +64,13 @@ def checked_digest(text: str) -> str:
     return digest
 
 
-def expect_manifest(tree: Path, digest: str) -> None:
-    """Raise :class:`OtherManifest` unless the manifest of *tree* has the SHA-256 *digest*."""
-    found = hashlib.sha256(manifest_bytes(tree)).hexdigest()
+def expect_manifest(tree: Path, digest: str) -> bytes:
+    """Return the manifest of *tree*, or raise :class:`OtherManifest` if *digest* is not its SHA-256."""
+    data = manifest_bytes(tree)
+    found = hashlib.sha256(data).hexdigest()
     if found != digest:
         raise OtherManifest(tree, digest, found)
+    return data
 
 
 def check_integrity(

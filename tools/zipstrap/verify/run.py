@@ -55,9 +55,8 @@ def verify_tree(
     if not tree.is_dir():
         raise UsageError("there is no such folder", file=tree, cure="name a tree or an interpreter")
     expected = None if expect is None else checked_digest(expect)
-    if expected is not None:
-        expect_manifest(tree, expected)
-    manifest = load_manifest(tree)
+    # read once: what is believed is what was hashed
+    manifest = load_manifest(tree, None if expected is None else expect_manifest(tree, expected))
     changed: tuple[str, ...] | None = None
     digests: tuple[str, str] | None = None
     if expected is not None:
