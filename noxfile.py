@@ -55,7 +55,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def targets(session: nox.Session) -> None:
     """Run the tests that need a target, in all found or in those named: 3.13, 3.13t, 3.11-debian."""
-    _install(session, "test")
+    _install(session, "test", "bills")
     arguments = []
     for argument in session.posargs:
         is_name = re.fullmatch(r"3\.\d+[td]*(-debian)?", argument)
@@ -67,7 +67,7 @@ def targets(session: nox.Session) -> None:
 @nox.parametrize("version", [f"3.{minor}" for minor in range(8, 16)])
 def target(session: nox.Session, version: str) -> None:
     """Run the tests that need a target in one of them, by itself."""
-    _install(session, "test")
+    _install(session, "test", "bills")
     session.run("pytest", "--target", version, *session.posargs, "tests/target")
 
 

@@ -89,6 +89,19 @@ def test_other_manifest(copy: Path, digest: str) -> None:
     assert zipstrap("verify", copy, "--expect", digest).returncode == 1
 
 
+@pytest.mark.parametrize("which", ["archive", "library_archive"])
+def test_verify_names_the_rule_that_an_archive_breaks(copy: Path, which: str) -> None:
+    path = copy / getattr(load_manifest(copy).layout, which)
+    size = path.stat().st_size
+    with path.open("ab") as stream:
+        stream.write(b"more")
+    done = zipstrap("verify", copy, "--no-start", "--format", "json")
+    assert (done.returncode, done.stderr) == (1, "")
+    check = next(each for each in json.loads(done.stdout)["checks"] if each["code"] == "ZS201")
+    text = f"ZS704 trailing-data: 4 bytes follow the end record (at byte {size})"
+    assert [finding.endswith(text) for finding in check["findings"]] == [True]
+
+
 def flipped(path: Path, index: int, bit: int) -> Iterator[None]:
     """Flip one bit, and after that put it back."""
     with path.open("r+b") as stream:
