@@ -82,7 +82,10 @@ def modules(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 def beside(path: Path) -> set[str]:
     """Return what *path* may import besides: hooks are installed together, workers run alone."""
-    return {hook.stem for hook in path.parent.glob("[!_]*.py")} if path.parent.name == "site_hooks" else set()
+    if path.parent.name != "site_hooks":
+        return set()
+    # what compiles at a build goes into an archive of sources by this name, see zipstrap.hooks
+    return {hook.stem for hook in path.parent.glob("[!_]*.py")} | {"zipstrap_bytecode"}
 
 
 def lineage(name: str) -> set[str]:

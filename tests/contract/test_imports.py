@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "zipstrap.linkage",
         ),
     ),
+    ("lists of files", ("zipstrap.file_list",)),
     ("logs", ("zipstrap.verify.kernel_log", "zipstrap.verify.verbose_log")),
     ("workers", ("zipstrap.worker",)),
     ("what a bench runs and computes", ("zipstrap.bench", "zipstrap.bench.cases", "zipstrap.bench.figures")),
@@ -76,10 +77,19 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("checks", ("zipstrap.verify.checks",)),
     ("what people read", ("zipstrap.verify.report",)),
     ("the proof", ("zipstrap.verify", "zipstrap.verify.run")),
-    ("verbs", ("zipstrap.audit", "zipstrap.build", "zipstrap.inspection", "zipstrap.sbom")),
+    (
+        "verbs",
+        ("zipstrap.audit", "zipstrap.build", "zipstrap.compile_tree", "zipstrap.inspection", "zipstrap.sbom"),
+    ),
     (
         "verbs on verbs",
-        ("zipstrap.audit_report", "zipstrap.convert", "zipstrap.bench.sides", "zipstrap.suite.run"),
+        (
+            "zipstrap.audit_report",
+            "zipstrap.bench.sides",
+            "zipstrap.convert",
+            "zipstrap.destdir",
+            "zipstrap.suite.run",
+        ),
     ),
     ("a verb on their trees", ("zipstrap.bench.run",)),
     ("what verbs share", ("zipstrap.cli.arguments", "zipstrap.cli.terminal")),
@@ -87,6 +97,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "verbs as typed",
         ("zipstrap.cli.changing", "zipstrap.cli.comparing", "zipstrap.cli.looking", "zipstrap.cli.making"),
     ),
+    ("verbs that print alike", ("zipstrap.cli.packaging",)),
     ("command line", ("zipstrap.cli",)),
     ("entry", ("zipstrap.__main__",)),
 )

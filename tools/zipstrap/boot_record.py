@@ -20,7 +20,7 @@ from .archive import DEFLATED, STORED, ZSTANDARD, Member, MemberRecord
 from .compress import FRAME_SUFFIX, logical_name
 from .data import preloaded_modules
 from .errors import FileError
-from .plan import FileKind, Plan
+from .plan import FileKind, Plan, is_of_machine
 
 __all__ = ["RECORD_MEMBER", "record_member", "shim_member"]
 
@@ -89,7 +89,7 @@ def record_member(
     second: Any = (
         bytecode["zipstrap_importer_rest.py"][_HEAD:],
         _on_disk(plan),
-        plan.facts.extension_suffixes[0] if plan.facts.extension_suffixes else "",
+        "" if plan.options.portable else _extension_suffix(plan),
         *_index(modules, "."),
         *_index(files, "/"),
     )
@@ -103,6 +103,10 @@ def record_member(
     identity = hashlib.sha256(b"".join((digests, now, later))).digest()[:_IDENTITY_SIZE]
     sizes = len(now).to_bytes(4, "little") + len(later).to_bytes(4, "little")
     return Member(RECORD_MEMBER, b"".join((identity, sizes, now, identity, later)))
+
+
+def _extension_suffix(plan: Plan) -> str:
+    return plan.facts.extension_suffixes[0] if plan.facts.extension_suffixes else ""
 
 
 def _index(places: Sequence[_Place], separator: str) -> tuple[tuple[str, ...], bytes]:
@@ -167,6 +171,8 @@ def _on_disk(plan: Plan) -> tuple[str, ...]:
         for file in plan.files
         if file.path.startswith(inside)
     }
+    if plan.options.portable:  # a folder that the index does not have is found on disk all the same
+        on_disk = {name for name in on_disk if not (is_of_machine(name) or is_of_machine(f"{name}/"))}
     return tuple(sorted(on_disk - packed))
 
 
@@ -209,6 +215,8 @@ def _modules(
 
 def _extensions(plan: Plan) -> Iterable[_Place]:
     """Yield the extension modules, so that their folder need not be listed, unless something shadows them."""
+    if plan.options.portable:
+        return  # which there are, and how they are called, is the machine's
     layout = plan.layout
     inside = f"{layout.library}/"
     shadowing = {

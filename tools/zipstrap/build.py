@@ -19,12 +19,12 @@ from .hot import modules_of_commands
 from .imports import GUARDED, REQUIRED, Import, ModuleSource, broken_by, closure, mentions, scan_imports
 from .interpreter import Facts
 from .inventory import Inventory, Kind, take_inventory
-from .layout import archive_name, in_place_layout, library_layout, tree_layout
+from .layout import archive_name, in_place_layout, library_layout, tree_layout, with_libdir
 from .linkage import Linkage, resolve_linkage
 from .manifest import MANIFEST_NAME, Manifest, is_tree, make_manifest, manifest_to_json
 from .plan import Options, Plan, make_plan
 from .profiles import EXCLUDED, Selection, parse_request, select, start_modules
-from .stage import copying, stage, write_archive_file
+from .stage import Written, copying, stage, write_archive_file
 from .verify.report import Verification
 from .verify.run import verify_tree
 
@@ -34,10 +34,13 @@ __all__ = [
     "Packed",
     "Prepared",
     "Settings",
+    "WrittenTree",
     "build",
     "contents_of",
     "pack",
     "prepare",
+    "verify_written",
+    "write_tree",
 ]
 
 _Progress = Callable[[int, int], None]
@@ -56,6 +59,8 @@ class Settings:
     force: bool = False
     verify: bool = True
     cache: bool = True
+    #: where shared libraries go, relative to the prefix; empty for the usual folder
+    libdir: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,16 @@ class Prepared:
     #: imports of what is kept that lead to what is left out
     broken: tuple[Import, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTree:
+    """A tree as it was written, before anybody looked at it."""
+
+    manifest: Manifest
+    contents: Contents
+    #: the hashes of what was written, by path
+    written: Mapping[str, Written]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +127,8 @@ def prepare(
         layout = library_layout(facts)
     else:
         layout = (in_place_layout if in_place else tree_layout)(facts, settings.layout)
+    if settings.libdir:
+        layout = with_libdir(layout, settings.libdir)
     inventory = take_inventory(facts)
     request = parse_request(settings.profile, settings.include, settings.exclude, inventory)
     reader = SourceReader()
@@ -153,6 +170,7 @@ def _hooks(facts: Facts, settings: Settings) -> tuple[HookFile, ...]:
         guard=settings.options.guard,
         zips=settings.options.zips,
         importer=settings.layout == "fast",
+        compiler=not settings.options.bytecode,
     )
 
 
@@ -229,32 +247,58 @@ def build(
         check_tree_path(destination)
     prepared = prepare(facts, settings, environ=environ)
     with new_folder(destination, replace=is_tree if settings.force else None) as folder:
-        with copying(prepared.plan, folder) as copies:
-            contents = contents_of(prepared, settings, environ, on_progress)
-            staged = stage(
-                prepared.plan, contents, prepared.reader, prepared.linkage, folder, copies, mtime=mtime
-            )
-        manifest = make_manifest(
-            prepared.plan,
-            staged.members,
-            staged.archive_size,
-            staged.archive_sha256,
-            staged.files,
-            sorted(library.soname for library in prepared.linkage.system) if prepared.linkage else (),
-            (*prepared.notes, *_not_compiled_notes(contents)),
+        made = write_tree(prepared, folder, settings, environ=environ, mtime=mtime, on_progress=on_progress)
+        verification = verify_written(made, folder, destination, settings)
+    contents = made.contents
+    return Built(
+        destination, made.manifest, prepared.broken, contents.from_cache, contents.compiled, verification
+    )
+
+
+def write_tree(
+    prepared: Prepared,
+    folder: Path,
+    settings: Settings,
+    *,
+    environ: Mapping[str, str],
+    mtime: int,
+    on_progress: _Progress | None = None,
+) -> WrittenTree:
+    """Write what was *prepared*, and its manifest, into the empty *folder*."""
+    with copying(prepared.plan, folder) as copies:
+        contents = contents_of(prepared, settings, environ, on_progress)
+        staged = stage(
+            prepared.plan, contents, prepared.reader, prepared.linkage, folder, copies, mtime=mtime
         )
-        path = folder / MANIFEST_NAME
-        with writing(path):
-            path.write_text(manifest_to_json(manifest), encoding="utf-8")
-            path.chmod(0o644)
-        verification = (
-            verify_tree(folder, jobs=settings.jobs, shown_as=destination, written=staged.written)
-            if settings.verify and settings.layout != "directory"
-            else None
-        )
-        if verification is not None and not verification.passed:
-            raise BuildFailed(destination, verification)
-    return Built(destination, manifest, prepared.broken, contents.from_cache, contents.compiled, verification)
+    manifest = make_manifest(
+        prepared.plan,
+        staged.members,
+        staged.archive_size,
+        staged.archive_sha256,
+        staged.files,
+        sorted(library.soname for library in prepared.linkage.system) if prepared.linkage else (),
+        (*prepared.notes, *_not_compiled_notes(contents)),
+    )
+    path = folder / MANIFEST_NAME
+    with writing(path):
+        path.write_text(manifest_to_json(manifest), encoding="utf-8")
+        path.chmod(0o644)
+    return WrittenTree(manifest, contents, staged.written)
+
+
+def verify_written(
+    made: WrittenTree, folder: Path, destination: Path, settings: Settings
+) -> Verification | None:
+    """Verify the tree in *folder*, which will be *destination*; None if that was not asked for.
+
+    Raises :class:`BuildFailed` for one that does not pass.
+    """
+    if not settings.verify or settings.layout == "directory":
+        return None
+    verification = verify_tree(folder, jobs=settings.jobs, shown_as=destination, written=made.written)
+    if not verification.passed:
+        raise BuildFailed(destination, verification)
+    return verification
 
 
 def _check_outside_trees(destination: Path) -> None:

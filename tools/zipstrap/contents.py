@@ -97,6 +97,8 @@ def make_contents(
     on_disk = [file for file in plan.files if file.module is not None]
     sources = [Source(member.name, member.filename, _data(member, reader)) for member in modules]
     sources += [Source(file.path, file.path, _data(file, reader)) for file in on_disk]
+    if not plan.options.bytecode:
+        sources.clear()  # they were read, and that is all
     sources += [Source(f"{_BOOT}{item.name}", item.filename, _data(item, reader)) for item in plan.boot]
     # bytecode is counted twice, when it is compiled and when it is compressed
     to_compress = sum(item.compress_bytecode + item.compress_rest for item in plan.members)

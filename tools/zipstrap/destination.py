@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .errors import FileError, UsageError
 
-__all__ = ["check_destination", "check_tree_path", "new_file", "new_folder", "writing"]
+__all__ = ["check_destination", "check_tree_path", "new_file", "new_folder", "working_folder", "writing"]
 
 _WORK_SUFFIX = ".zipstrap"
 _MINUTE = 60.0
@@ -129,6 +129,37 @@ def new_folder(destination: Path, *, replace: Callable[[Path], bool] | None = No
         raise
     except BaseException:
         _remove(work)
+        raise
+
+
+@contextlib.contextmanager
+def working_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty, hidden folder in *folder*, which is made if need be; it is gone after the block.
+
+    So what is made in it can be moved to its place by rename(2). A *folder* that was made is removed again
+    when the block raises, if it is empty. A :class:`FileError` of the block names files without it.
+    """
+    missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    inside = folder / "stage"
+    work = None
+    try:
+        with _making(inside):
+            folder.mkdir(parents=True, exist_ok=True)
+            for each in missing:
+                each.chmod(0o755)  # whatever the umask
+            _clear_away(inside)
+            work = Path(tempfile.mkdtemp(prefix=_work_prefix(inside), suffix=_WORK_SUFFIX, dir=folder))
+        with _locked(work):
+            yield work
+        _remove(work)
+    except BaseException as error:
+        if work is not None:
+            _remove(work)
+            if isinstance(error, FileError):
+                _rename_in(error, work, folder)
+        for each in missing:
+            with contextlib.suppress(OSError):
+                each.rmdir()
         raise
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -90,11 +90,17 @@ def bake_guard(source: bytes, action: str, *, zips: bool = True) -> bytes:
 
 
 def hook_files(
-    version: tuple[int, int], *, guard: str, zips: str = "sitecustomize", importer: bool = False
+    version: tuple[int, int],
+    *,
+    guard: str,
+    zips: str = "sitecustomize",
+    importer: bool = False,
+    compiler: bool = False,
 ) -> tuple[HookFile, ...]:
     """Return the hooks for a target of *version* (major, minor), by *guard* action and what adds the *zips*.
 
-    With *importer* the library has an importer of its own, which does what our ``sitecustomize`` would.
+    With *importer* the library has an importer of its own, which does what our ``sitecustomize`` would. With
+    *compiler* the archive holds what compiles it where it is installed.
     There is no file that would do nothing. Raises :class:`UsageError` for a *guard* not in
     :data:`GUARD_ACTIONS` or a *zips* not in :data:`ZIPS_BY`, and :class:`UnsupportedError` for a ``.start``
     file where nothing reads it.
@@ -110,6 +116,10 @@ def hook_files(
     files = [HookFile("boot", name, _resource(name), reason) for name, reason in _BOOT] if importer else []
     if not importer and (guard != "off" or zips == "sitecustomize"):
         files.append(HookFile("archive", "sitecustomize.py", ours, "checks the boot, adds the zips, chains"))
+    if compiler:
+        files += (
+            HookFile("archive", name, data, "compiles the archive in place") for name, data in _compiler()
+        )
     if guard != "off":
         name = "zipstrap_guard.py"
         files.append(HookFile("archive", name, _resource(name), "says what of a boot is not the tree's own"))
@@ -122,6 +132,12 @@ def hook_files(
             HookFile("site", name, _resource(name), "runs zipstrap_zips where there is a zips folder")
         )
     return tuple(files)
+
+
+def _compiler() -> Iterator[tuple[str, bytes]]:
+    yield "zipstrap_compile.py", _resource("zipstrap_compile.py")
+    # what compiles at a build: the same source becomes the same bytes
+    yield "zipstrap_bytecode.py", _resource("compile_worker.py", "zipstrap._in_target")
 
 
 def list_hooks(site_folders: Sequence[Path]) -> dict[Path, bytes | None]:
@@ -197,7 +213,7 @@ def _bake(source: bytes, name: bytes, value: bytes) -> bytes:
     return baked
 
 
-def _resource(name: str) -> bytes:
-    data = pkgutil.get_data("zipstrap.site_hooks", name)
+def _resource(name: str, package: str = "zipstrap.site_hooks") -> bytes:
+    data = pkgutil.get_data(package, name)
     assert data is not None, "a loader without get_data"
     return data

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from .errors import UnsupportedError
+from .errors import UnsupportedError, UsageError
 from .interpreter import Facts
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "library_layout",
     "standard_layout",
     "tree_layout",
+    "with_libdir",
 ]
 
 #: POSIX by name, but their interpreters are no executables that find a prefix from where they lie
@@ -174,6 +175,28 @@ def in_place_layout(facts: Facts, name: str) -> Layout:
     if executable.is_relative_to(prefix):
         layout = dataclasses.replace(layout, executable=executable.relative_to(prefix).as_posix())
     return dataclasses.replace(layout, executable_links=())
+
+
+def with_libdir(layout: Layout, libdir: str) -> Layout:
+    """Return *layout* with its shared libraries in *libdir*, a folder relative to the prefix.
+
+    The library itself cannot move: the interpreter looks for it in its platlibdir alone. So *libdir* is that
+    folder or, as in Debian's multiarch, one below it. Raises :class:`UsageError` for what is no folder below
+    the prefix, and :class:`UnsupportedError` for one that the interpreter does not look into.
+    """
+    folder = libdir.rstrip("/")
+    if not folder or folder.startswith("/") or not {"", ".", ".."}.isdisjoint(folder.split("/")):
+        raise UsageError(
+            f"--libdir {libdir!r} is no folder below the prefix", cure="give it relative to the prefix: lib64"
+        )
+    looked_into = layout.library.rpartition("/")[0]
+    if folder != looked_into and not folder.startswith(f"{looked_into}/"):
+        raise UnsupportedError(
+            f"this interpreter looks for {layout.archive} and {layout.library}, "
+            f"and would find nothing in {folder}",
+            cure=f"use --libdir {looked_into}, or a Python configured with --with-platlibdir={folder}",
+        )
+    return dataclasses.replace(layout, shared_libraries=folder)
 
 
 def archive_path(facts: Facts) -> PurePath:

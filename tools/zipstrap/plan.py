@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .data import boot_modules, hot_modules, matches, split_rules
+from .data import boot_modules, hot_modules, machine_rules, matches, split_rules
 from .errors import UnsupportedError
 from .hooks import HookFile
 from .interpreter import Facts
@@ -22,6 +22,7 @@ __all__ = [
     "PlannedFile",
     "PlannedMember",
     "disk_reason",
+    "is_of_machine",
     "make_plan",
     "resolved",
 ]
@@ -59,7 +60,7 @@ class Options:
     """
 
     optimize: int = 0
-    #: archive, disk or none
+    #: archive, disk, none, or only: in the archive, without bytecode
     source: str = ""
     #: see :mod:`zipstrap.compress`
     compress: str = ""
@@ -73,6 +74,13 @@ class Options:
     hot_of: tuple[str, ...] = ()
     #: whether bytecode tells columns, which tracebacks mark (3.11+)
     debug_ranges: bool | None = None
+    #: whether the archives are the same for all machines: what tells of one is a file
+    portable: bool = False
+
+    @property
+    def bytecode(self) -> bool:
+        """Whether anything is compiled; else the archive holds sources, to be compiled where it will lie."""
+        return self.source != "only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,11 @@ def disk_reason(
     )
 
 
+def is_of_machine(path: str) -> str | None:
+    """Return why *path*, below the library's folder, is for one kind of machine; None if it is for all."""
+    return next((rule.reason for rule in machine_rules() if matches(path, rule.paths)), None)
+
+
 def make_plan(
     facts: Facts,
     layout: Layout,
@@ -178,6 +191,8 @@ def make_plan(
     library = frozenset(entry.path for entry in selection.kept)
     for entry in selection.kept:
         reason = disk_reason(entry.path, version, library, layout.name)
+        if reason is None and options.portable:
+            reason = is_of_machine(entry.path)
         if reason is None and entry.kind is not Kind.EXTENSION:
             if entry.path in hook_names:
                 continue  # from an earlier run: ours is the one that counts

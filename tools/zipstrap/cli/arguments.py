@@ -24,6 +24,7 @@ __all__ = [
     "add_limits",
     "add_making",
     "add_selection",
+    "add_tree",
     "add_verb",
     "find",
     "limits_of",
@@ -70,8 +71,8 @@ def add_verb(
     return verb
 
 
-def add_selection(verb: argparse.ArgumentParser) -> None:
-    """Add what selects, compiles and writes a result of its own."""
+def add_selection(verb: argparse.ArgumentParser, *, replaces: bool = True) -> None:
+    """Add what selects, compiles and writes a result of its own; *replaces* tells of --force."""
     verb.add_argument("--profile", metavar="NAME", help=f"{_PROFILES} (default: standard)")
     verb.add_argument(
         "--include", action="append", metavar="NAME", help="a component or module to take; repeatable"
@@ -80,11 +81,12 @@ def add_selection(verb: argparse.ArgumentParser) -> None:
         "--exclude", action="append", metavar="NAME", help="a component or module to leave; repeatable"
     )
     add_making(verb)
-    verb.add_argument(
-        "--force",
-        action="store_true",
-        help="replace a destination that zipstrap made; nothing may be running from it",
-    )
+    if replaces:
+        verb.add_argument(
+            "--force",
+            action="store_true",
+            help="replace a destination that zipstrap made; nothing may be running from it",
+        )
     verb.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
     verb.add_argument("--facts", type=Path, metavar="FILE", help="take the facts of PYTHON from this file")
 
@@ -171,6 +173,27 @@ def size(text: str) -> int:
     return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]
 
 
+def add_tree(verb: argparse.ArgumentParser) -> None:
+    """Add what decides how a tree starts."""
+    verb.add_argument(
+        "--layout",
+        choices=CHOICES["layout"],
+        help="where things go; directory leaves the library unpacked, to compare with (default: fast)",
+    )
+    verb.add_argument(
+        "--guard",
+        choices=CHOICES["guard"],
+        help="what the start-up guard does when the library is not the tree's own (default: report)",
+    )
+    verb.add_argument(
+        "--zips",
+        choices=CHOICES["zips"],
+        help="what adds the archives of the zips folder at each start; start from 3.15 on "
+        "(default: sitecustomize)",
+    )
+    verb.add_argument("--no-verify", action="store_true", help="leave the tree unverified, and say so")
+
+
 def positive(text: str) -> int:
     """Return the whole number above 0 that *text* is."""
     number = int(text) if text.isascii() and text.isdigit() else 0
@@ -224,7 +247,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         exclude=tuple(setting("exclude", ())),
         options=options,
         jobs=setting("jobs", processors()),
-        force=arguments.force,
+        force=getattr(arguments, "force", False),
         verify=not getattr(arguments, "no_verify", False),
         cache=not arguments.no_cache,
     )

@@ -9,17 +9,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zipstrap.config import CHOICES
-
-from .arguments import PYTHON_HELP, add_selection, add_verb, settings_of, target_of_arguments
+from .arguments import PYTHON_HELP, add_selection, add_tree, add_verb, settings_of, target_of_arguments
 from .terminal import by_reason, count, first_of, note_lines, print_json, progress
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
-    from zipstrap.build import Built, Packed, Prepared
+    from zipstrap.build import BuildFailed, Built, Packed, Prepared
     from zipstrap.imports import Import
+    from zipstrap.interpreter import Facts
     from zipstrap.manifest import Manifest
 
-__all__ = ["add_verbs"]
+__all__ = ["add_verbs", "broken_lines", "imports_to_json", "show_failure", "show_plan"]
 
 #: from which size on a component that few need is worth a line, in bytes
 _LARGE = 20_000_000
@@ -31,23 +30,7 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument("python", nargs="?", metavar="PYTHON", help=PYTHON_HELP)
     verb.add_argument("-o", "--output", required=True, type=Path, metavar="TREE", help="the folder to make")
     add_selection(verb)
-    verb.add_argument(
-        "--layout",
-        choices=CHOICES["layout"],
-        help="where things go; directory leaves the library unpacked, to compare with (default: fast)",
-    )
-    verb.add_argument(
-        "--guard",
-        choices=CHOICES["guard"],
-        help="what the start-up guard does when the library is not the tree's own (default: report)",
-    )
-    verb.add_argument(
-        "--zips",
-        choices=CHOICES["zips"],
-        help="what adds the archives of the zips folder at each start; start from 3.15 on "
-        "(default: sitecustomize)",
-    )
-    verb.add_argument("--no-verify", action="store_true", help="leave the tree unverified, and say so")
+    add_tree(verb)
 
     verb = add_verb(verbs, "pack", _run_pack, "make the archive alone")
     verb.add_argument("python", nargs="?", metavar="PYTHON", help=PYTHON_HELP)
@@ -59,28 +42,17 @@ def add_verbs(verbs: Any) -> None:
 
 def _run_build(arguments: argparse.Namespace) -> int:
     from zipstrap.build import BuildFailed, build, prepare
-    from zipstrap.verify.report import verification_to_json, verification_to_text
 
     settings = settings_of(arguments)
     facts = target_of_arguments(arguments)
     destination = Path(os.path.abspath(arguments.output))  # noqa: PTH100 - links in the name are the user's
     if arguments.dry_run:
-        return _show_plan(prepare(facts, settings), arguments)
+        return show_plan(prepare(facts, settings), arguments)
     try:
         with progress(arguments) as show:
             built = build(facts, destination, settings, on_progress=show)
     except BuildFailed as failure:
-        if arguments.format == "json":
-            print_json(
-                {
-                    "schema_version": 1,
-                    "tree": None,
-                    "target": facts.name,
-                    "verification": verification_to_json(failure.verification),
-                }
-            )
-        elif not arguments.quiet:
-            sys.stdout.write(verification_to_text(failure.verification, verbose=arguments.verbose))
+        show_failure(failure, facts, arguments)
         raise
     if arguments.format == "json":
         print_json(_built_to_json(built))
@@ -89,13 +61,30 @@ def _run_build(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def show_failure(failure: BuildFailed, facts: Facts, arguments: argparse.Namespace) -> None:
+    """Print what verify found wrong with what was made."""
+    from zipstrap.verify.report import verification_to_json, verification_to_text
+
+    if arguments.format == "json":
+        print_json(
+            {
+                "schema_version": 1,
+                "tree": None,
+                "target": facts.name,
+                "verification": verification_to_json(failure.verification),
+            }
+        )
+    elif not arguments.quiet:
+        sys.stdout.write(verification_to_text(failure.verification, verbose=arguments.verbose))
+
+
 def _run_pack(arguments: argparse.Namespace) -> int:
     from zipstrap.build import pack, prepare
 
     settings = settings_of(arguments)
     facts = target_of_arguments(arguments)
     if arguments.dry_run:
-        return _show_plan(prepare(facts, settings, archive_only=True), arguments)
+        return show_plan(prepare(facts, settings, archive_only=True), arguments)
     with progress(arguments) as show:
         packed = pack(facts, Path(os.path.abspath(arguments.output)), settings, on_progress=show)  # noqa: PTH100
     if arguments.format == "json":
@@ -108,7 +97,7 @@ def _run_pack(arguments: argparse.Namespace) -> int:
                 "sha256": packed.sha256,
                 "members": len(packed.members),
                 "must_be_on_disk": [{"path": path, "reason": reason} for path, reason in packed.on_disk],
-                "broken_imports": _imports_to_json(packed.broken),
+                "broken_imports": imports_to_json(packed.broken),
                 "notes": list(packed.notes),
             }
         )
@@ -117,7 +106,8 @@ def _run_pack(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
+def show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
+    """Print what a build would do, and return the exit status."""
     plan = prepared.plan
     if arguments.format == "json":
         print_json(
@@ -134,7 +124,7 @@ def _show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
                     {"path": file.path, "kind": file.kind.value, "reason": file.reason} for file in plan.files
                 ],
                 "left_out": [{"path": item.entry.path, "reason": item.reason} for item in plan.left_out],
-                "broken_imports": _imports_to_json(prepared.broken),
+                "broken_imports": imports_to_json(prepared.broken),
                 "notes": list(prepared.notes),
             }
         )
@@ -150,7 +140,7 @@ def _show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
     print(f"left out: {count(len(left_out), 'file')}")
     for reason, paths in by_reason((item.entry.path, item.reason) for item in left_out).items():
         print(f"  {first_of(paths)}: {reason}")
-    for line in (*_broken_lines(prepared.broken, verbose=arguments.verbose), *note_lines(prepared.notes)):
+    for line in (*broken_lines(prepared.broken, verbose=arguments.verbose), *note_lines(prepared.notes)):
         print(line)
     return 0
 
@@ -180,7 +170,7 @@ def _built_to_text(built: Built, *, verbose: bool) -> str:
     static = sum(file.size for file in manifest.files if file.component == "static")
     if static > _LARGE:
         lines.append(f"{static / 1e6:.1f} MB of this are a static libpython: --exclude static leaves it out")
-    lines += (*_broken_lines(built.broken, verbose=verbose), *note_lines(manifest.notes))
+    lines += (*broken_lines(built.broken, verbose=verbose), *note_lines(manifest.notes))
     if built.verification is None:
         lines.append(
             "not verified: an unpacked library has nothing to show"
@@ -224,7 +214,7 @@ def _built_to_json(built: Built) -> dict[str, Any]:
         "modules": built.compiled,
         "from_cache": built.from_cache,
         "needs": list(manifest.needs),
-        "broken_imports": _imports_to_json(built.broken),
+        "broken_imports": imports_to_json(built.broken),
         "notes": list(manifest.notes),
         "verification": None if built.verification is None else verification_to_json(built.verification),
     }
@@ -240,11 +230,12 @@ def _packed_to_text(packed: Packed) -> str:
         lines += (
             f"  {first_of(paths)}: {reason}" for reason, paths in by_reason(iter(packed.on_disk)).items()
         )
-    lines += (*_broken_lines(packed.broken, verbose=False), *note_lines(packed.notes))
+    lines += (*broken_lines(packed.broken, verbose=False), *note_lines(packed.notes))
     return "\n".join(lines) + "\n"
 
 
-def _broken_lines(broken: Sequence[Import], *, verbose: bool) -> Iterator[str]:
+def broken_lines(broken: Sequence[Import], *, verbose: bool) -> Iterator[str]:
+    """Yield what to say of imports that lead to what is left out."""
     required = [item for item in broken if item.kind == "required"]
     others = [item for item in broken if item.kind != "required"]
     for item in required:
@@ -257,7 +248,8 @@ def _broken_lines(broken: Sequence[Import], *, verbose: bool) -> Iterator[str]:
         yield f"{item.importer} (line {item.line}, {item.kind}) imports {item.module}, which is left out"
 
 
-def _imports_to_json(broken: Sequence[Import]) -> list[dict[str, Any]]:
+def imports_to_json(broken: Sequence[Import]) -> list[dict[str, Any]]:
+    """Return *broken* as it is written in JSON."""
     return [
         {"importer": item.importer, "module": item.module, "line": item.line, "kind": item.kind}
         for item in broken

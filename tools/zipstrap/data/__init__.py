@@ -16,6 +16,7 @@ __all__ = [
     "BundledPart",
     "CheckData",
     "Component",
+    "MachineRule",
     "ProfileData",
     "SplitRule",
     "archive_rules",
@@ -25,6 +26,7 @@ __all__ = [
     "components",
     "extension_halves",
     "hot_modules",
+    "machine_rules",
     "matches",
     "needed_modules",
     "preloaded_modules",
@@ -57,6 +59,14 @@ class SplitRule:
     unless: tuple[str, ...] = ()
     #: of which layouts; none for all
     layouts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRule:
+    """Paths of the library that are for one kind of machine, and why."""
+
+    paths: tuple[str, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +159,12 @@ def split_rules() -> tuple[SplitRule, ...]:
         )
         for item in _load("split")["rules"]
     )
+
+
+@functools.cache
+def machine_rules() -> tuple[MachineRule, ...]:
+    """Return the rules that tell what of a library is for one kind of machine."""
+    return tuple(MachineRule(tuple(item["paths"]), item["reason"]) for item in _load("machine")["rules"])
 
 
 @functools.cache

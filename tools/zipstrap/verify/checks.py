@@ -311,6 +311,8 @@ def _orphan(evidence: Evidence) -> Iterator[Finding]:
 @_check("ZS205")
 def _uncompiled(evidence: Evidence) -> Iterator[Finding]:
     _need_archive(evidence)
+    if evidence.manifest is not None and evidence.manifest.source == "only":
+        raise _NotRun("this was staged without bytecode: zipstrap compile makes it where it is installed")
     for path in evidence.uncompiled:
         stem = path.rpartition("/")[2].removesuffix(".py")
         yield Finding(
@@ -817,7 +819,7 @@ def _in_library(evidence: Evidence) -> Callable[[str], bool]:
 
 def _has_sources(evidence: Evidence) -> bool:
     if evidence.manifest is not None:
-        return evidence.manifest.source == "archive"
+        return evidence.manifest.source in ("archive", "only")
     return evidence.archive is not None and any(name.endswith(".py") for name in evidence.archive.names)
 
 
