@@ -115,6 +115,15 @@ def ecosystem(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def examples(session: nox.Session) -> None:
+    """Try the examples for packagers: a Debian package in a throw-away Debian (as root), a target folder."""
+    _install(session)
+    python = session.posargs[0] if session.posargs else "python3.13"
+    session.run("python", "examples/buildroot/try.py", python)
+    session.run("python", "examples/debian/try.py", python, *session.posargs[1:])
+
+
+@nox.session(default=False)
 def suite(session: nox.Session) -> None:
     """Compare directory and archive by CPython's own suite: ``nox -s suite -- 3.13 --smoke``."""
     _install(session)

@@ -1,8 +1,8 @@
 """Install, use, upgrade, remove and purge the example's package in a throw-away Debian: try.py PYTHON.
 
 Needs root, debootstrap, dpkg-dev and zipstrap on PATH. The Debian is made once, in the folder that
-ZIPSTRAP_EXAMPLES names (default: /var/tmp/zipstrap-examples), and copied for each run. Exit status 0 says that
-everything was as it should be; the last lines are counts.
+ZIPSTRAP_EXAMPLES names (default: /var/tmp/zipstrap-examples), and copied for each run. Exit status 0 says
+that everything was as it should be.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
-#: what the interpreter's extension modules link with; in place before, so that only one package comes and goes
+#: what extension modules link with; in place before, so that only one package comes and goes
 LIBRARIES = (
     "libbz2-1.0", "libdb5.3", "libffi8", "libgdbm6", "libgdbm-compat4", "liblzma5", "libncursesw6",
     "libnsl2", "libreadline8", "libsqlite3-0", "libssl3", "libuuid1", "zlib1g",
@@ -142,7 +142,7 @@ def attempt(root: Path, first: Path, second: Path, upgrades: int) -> None:
             install((first, second)[number % 2])
     for way, (good, bad) in counts.items():
         print(f"starts {way} during {upgrades} upgrades: {good} good, {bad} failed")
-    version, other = (deb.name.split("_")[1] for deb in (first, second))
+    version = first.name.split("_")[1]
     assert f"late /usr/lib/{package}/{version}/" in told[0], told[0]
     assert "late " in told[1], told[1]
     print("programs that were started before the upgrade go on after it, with their own version's tree")
@@ -180,9 +180,7 @@ def running(root: Path, python: str, program: str) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def starting(
-    run: Callable[..., str], ways: dict[str, Sequence[str]]
-) -> Iterator[dict[str, tuple[int, int]]]:
+def starting(run: Callable[..., str], ways: dict[str, Sequence[str]]) -> Iterator[dict[str, tuple[int, int]]]:
     """Start programs all the time; the counts are there after the block."""
     counts: dict[str, tuple[int, int]] = {}
     stop = threading.Event()
@@ -213,11 +211,12 @@ def wheel(path: Path) -> None:
     """Write a wheel of one module."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("greeting.py", "TEXT = 'hello'\n")
-        archive.writestr("greeting-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1\n")
-        archive.writestr(
-            "greeting-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr("greeting-1.dist-info/RECORD", "")
+        for name, text in (
+            ("METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1\n"),
+            ("WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+            ("RECORD", ""),
+        ):
+            archive.writestr(f"greeting-1.dist-info/{name}", text)
 
 
 def listing(root: Path) -> dict[str, tuple[object, ...]]:
