@@ -29,9 +29,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of each verb, by name."""
+    """Return the parser of each verb, by name; of one with verbs of its own, theirs."""
+    found = {}
+    for name, verb in _inner(parser()).items():
+        inner = {f"{name} {each}": its for each, its in _inner(verb).items()}
+        found.update(inner or {name: verb})
+    return found
+
+
+def _inner(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     return next(
-        dict(action.choices) for action in parser()._actions if isinstance(action, argparse._SubParsersAction)
+        (dict(action.choices) for action in of._actions if isinstance(action, argparse._SubParsersAction)), {}
     )
 
 

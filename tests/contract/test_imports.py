@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2] / "tools/zipstrap"
 #: From the ground up. A module may import those of lower layers only, at its top or inside a function.
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ground", ("zipstrap", "zipstrap.data", "zipstrap.errors")),
-    ("other people's libraries", ("zipstrap.libraries",)),
+    ("other people's libraries and files", ("zipstrap.libraries", "zipstrap.start_files")),
     (
         "files",
         (
@@ -79,7 +79,14 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the proof", ("zipstrap.verify", "zipstrap.verify.run")),
     (
         "verbs",
-        ("zipstrap.audit", "zipstrap.build", "zipstrap.compile_tree", "zipstrap.inspection", "zipstrap.sbom"),
+        (
+            "zipstrap.audit",
+            "zipstrap.build",
+            "zipstrap.compile_tree",
+            "zipstrap.inspection",
+            "zipstrap.sbom",
+            "zipstrap.start_hooks",
+        ),
     ),
     (
         "verbs on verbs",
@@ -95,7 +102,13 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what verbs share", ("zipstrap.cli.arguments", "zipstrap.cli.terminal")),
     (
         "verbs as typed",
-        ("zipstrap.cli.changing", "zipstrap.cli.comparing", "zipstrap.cli.looking", "zipstrap.cli.making"),
+        (
+            "zipstrap.cli.changing",
+            "zipstrap.cli.comparing",
+            "zipstrap.cli.hooking",
+            "zipstrap.cli.looking",
+            "zipstrap.cli.making",
+        ),
     ),
     ("verbs that print alike", ("zipstrap.cli.packaging",)),
     ("command line", ("zipstrap.cli",)),

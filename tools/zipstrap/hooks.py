@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import FileError, UnsupportedError, UsageError
+from .start_files import marked
 
 __all__ = [
     "GUARD_ACTIONS",
@@ -23,10 +24,12 @@ __all__ = [
     "HookFile",
     "HookKind",
     "bake_guard",
+    "built_files",
     "hook_files",
     "hook_kind",
     "judge_hooks",
     "list_hooks",
+    "zips_files",
 ]
 
 #: What the guard does when the boot is not the tree's own.
@@ -52,6 +55,20 @@ _BOOT = (
 )
 
 _BAKED = rb"^%s = \S+(?=  # baked at build\b)"
+
+#: a sitecustomize for interpreters that are no trees
+_CUSTOMIZE = b'''\
+"""Add the archives of the zips folder beside this file (zipstrap hooks install)."""
+
+try:
+    import os
+
+    import zipstrap_zips
+
+    zipstrap_zips.add(os.path.dirname(os.path.abspath(__file__)))
+except Exception:
+    pass  # no start fails because of this
+'''
 
 HookKind = Literal["pth", "start", "sitecustomize", "usercustomize"]
 
@@ -138,6 +155,24 @@ def _compiler() -> Iterator[tuple[str, bytes]]:
     yield "zipstrap_compile.py", _resource("zipstrap_compile.py")
     # what compiles at a build: the same source becomes the same bytes
     yield "zipstrap_bytecode.py", _resource("compile_worker.py", "zipstrap._in_target")
+
+
+def built_files() -> dict[str, bytes]:
+    """Return what a build may put into a site folder, by name."""
+    return {name: _resource(name) for name in ("zipstrap.pth", "zipstrap.start")}
+
+
+def zips_files(kind: str) -> dict[str, bytes]:
+    """Return the files, by name, that add the archives of a zips folder where there is no tree.
+
+    *kind* is pth, start or sitecustomize. What is read at a start comes last.
+    """
+    files = {"zipstrap_zips.py": _resource("zipstrap_zips.py")}
+    if kind == "sitecustomize":
+        files["sitecustomize.py"] = _CUSTOMIZE
+    else:
+        files[f"zipstrap.{kind}"] = _resource(f"zipstrap.{kind}")
+    return {name: marked(body) for name, body in files.items()}
 
 
 def list_hooks(site_folders: Sequence[Path]) -> dict[Path, bytes | None]:
