@@ -18,9 +18,12 @@ from zipstrap.hooks import (
     bake_guard,
     hook_files,
     hook_kind,
+    is_written,
     judge_hooks,
     list_hooks,
+    zips_files,
 )
+from zipstrap.start_files import migrated
 
 HOOKS = resources.files("zipstrap.site_hooks")
 OURS = HOOKS.joinpath("sitecustomize.py").read_bytes()
@@ -250,3 +253,13 @@ def test_the_tree_of_a_copy_in_a_venv(find_tree: Finder, two: tuple[Path, Path])
     for base, home in ((tree / "bin/python", None), (copy, str(tree / "bin"))):
         for prefix in (tree, Path("/elsewhere")):
             assert find_tree(copy, prefix, copy, _base_executable=str(base), _home=home) == str(tree)
+
+
+def test_what_the_verb_hooks_writes_is_known_by_name_and_content() -> None:
+    for kind in ("pth", "start", "sitecustomize"):
+        for name, data in zips_files(kind).items():
+            assert is_written(name, data)
+            assert not is_written(name, data + b"#")
+    start = migrated("a.pth")["a.start"]
+    assert is_written("a.start", start)
+    assert not is_written("b.start", start)

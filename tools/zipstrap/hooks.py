@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import FileError, UnsupportedError, UsageError
-from .start_files import marked
+from .start_files import marked, migrated
 
 __all__ = [
     "GUARD_ACTIONS",
@@ -27,6 +27,7 @@ __all__ = [
     "built_files",
     "hook_files",
     "hook_kind",
+    "is_written",
     "judge_hooks",
     "list_hooks",
     "zips_files",
@@ -173,6 +174,13 @@ def zips_files(kind: str) -> dict[str, bytes]:
     else:
         files[f"zipstrap.{kind}"] = _resource(f"zipstrap.{kind}")
     return {name: marked(body) for name, body in files.items()}
+
+
+def is_written(name: str, data: bytes) -> bool:
+    """Tell whether ``zipstrap hooks`` of this version writes the file *name* with just this content."""
+    if name.endswith(".start") and migrated(f"{name.removesuffix('.start')}.pth")[name] == data:
+        return True
+    return any(zips_files(kind).get(name) == data for kind in ("pth", "start", "sitecustomize"))
 
 
 def list_hooks(site_folders: Sequence[Path]) -> dict[Path, bytes | None]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -87,8 +86,8 @@ def _decoded(data: bytes, version: tuple[int, int], encoding: str) -> tuple[str 
         return None, problems
 
 
-def read_start(data: bytes, version: tuple[int, int]) -> Told:
-    """Return what the ``.start`` file *data* says to an interpreter of *version*."""
+def read_start(data: bytes) -> Told:
+    """Return what the ``.start`` file *data* says."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -97,8 +96,6 @@ def read_start(data: bytes, version: tuple[int, int]) -> Told:
     runs = [line for line in lines if line and not line.startswith("#")]
     wrong = [line for line in runs if _ENTRY_POINT.fullmatch(line) is None]
     problems = [f"{line!r} is no entry point: package.module:callable" for line in wrong]
-    if version < (3, 15):
-        problems.append("nothing reads it: .start files are there from 3.15 on")
     return Told(tuple(runs), (), tuple(problems))
 
 
@@ -137,9 +134,6 @@ def is_ours(data: bytes) -> bool:
 _RUNNER = '''\
 """Run the import lines of {pth}, as site does up to 3.14; {start} calls it from 3.15 on (PEP 829)."""
 
-LINES = (
-{lines})
-
 
 def run():
     """Run each line; sitedir and fullname are what site gives to them."""
@@ -147,22 +141,30 @@ def run():
 
     sitedir = os.path.dirname(os.path.abspath(__file__))
     fullname = os.path.join(sitedir, {pth!r})
-    for line in LINES:
-        exec(line)
+    try:
+        file = open(fullname, encoding="utf-8-sig", errors="surrogateescape")
+    except FileNotFoundError:
+        return  # whose it was has taken it away
+    with file:
+        lines = file.read().splitlines()
+    for line in lines:
+        if line.startswith(("import ", "import\\t")):
+            exec(line)
 '''
 
 
-def migrated(name: str, runs: Sequence[str]) -> dict[str, bytes]:
-    """Return the files, by name, that let *runs*, the import lines of the ``.pth`` file *name*, go on.
+def migrated(name: str) -> dict[str, bytes]:
+    """Return the files, by name, that let the import lines of the ``.pth`` file *name* go on.
 
     The ``.pth`` stays as it is, for versions before 3.15. From then on its import lines are passed over if a
-    ``.start`` file has the same name, so nothing runs twice.
+    ``.start`` file has the same name, so nothing runs twice. The lines are read from the ``.pth`` at each
+    start: its owner may change it, or take it away.
     """
     stem = name.removesuffix(".pth")
     # a module's name, and no two files' the same
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
     module = f"_start_{re.sub(r'[^0-9A-Za-z]', '_', stem)}_{digest}"
-    text = _RUNNER.format(pth=name, start=f"{stem}.start", lines="".join(f"    {line!a},\n" for line in runs))
+    text = _RUNNER.format(pth=name, start=f"{stem}.start")
     return {
         f"{module}.py": marked(text.encode("utf-8", "backslashreplace")),
         f"{stem}.start": marked(f"{module}:run\n".encode()),

@@ -156,7 +156,11 @@ def list_start(start: Start) -> tuple[tuple[Hook, ...], tuple[str, ...]]:
                     hook = dataclasses.replace(hook, runs=(), problems=(*hook.problems, text))
                 pths.append(hook)
             elif kind == "start":
-                starts.append(_hook(path, "start", data, read_start(data, start.version)))
+                told = read_start(data)
+                if start.version < START_SINCE and path.with_suffix(".pth") not in found:
+                    text = "nothing reads it: .start files are there from 3.15 on"
+                    told = dataclasses.replace(told, problems=(*told.problems, text))
+                starts.append(_hook(path, "start", data, told))
     entries = [*start.python_path, *map(str, start.path), *added]
     for name in ("sitecustomize", "usercustomize"):
         modules += _customizing(name, entries, start)
@@ -181,7 +185,7 @@ def _exists(path: str) -> bool:
 
 
 def _hook(path: Path, kind: str, data: bytes, told: Told) -> Hook:
-    works = _WORKS.get(kind) or ("up to 3.17; paths: all versions" if told.runs else "all versions")
+    works = _WORKS.get(kind) or ("all versions, import lines up to 3.17" if told.runs else "all versions")
     ours = is_ours(data) or built_files().get(path.name) == data
     origin = "ours" if ours else "changed" if was_ours(data) else "foreign"
     return Hook(path, kind, origin, None, told.runs, told.adds, works, told.problems)
@@ -214,7 +218,10 @@ def _customizing(name: str, entries: Sequence[str], start: Start) -> list[Hook]:
 
 def _module_in(entry: Path, name: str) -> Path | None:
     if entry.is_dir():
-        names = sorted(path.name for path in entry.iterdir() if hook_kind(path.name) == name)
+        # a dangling link, as Debian has where nobody has configured anything, is none
+        names = sorted(
+            path.name for path in entry.iterdir() if hook_kind(path.name) == name and path.exists()
+        )
         return entry / names[0] if names else None
     if entry.is_file():
         try:
@@ -260,7 +267,25 @@ def install(start: Start, kind: str, *, user: bool = False) -> tuple[Change, ...
             file=start.executable,
             cure="use --kind pth",
         )
-    return _write(_writable_folder(start, user=user), zips_files(kind))
+    folder = _writable_folder(start, user=user)
+    if kind == "sitecustomize":
+        _check_first(start, folder)
+    return _write(folder, zips_files(kind))
+
+
+def _check_first(start: Start, folder: Path) -> None:
+    """Raise if a start would run another ``sitecustomize`` than one in *folder*."""
+    site_folders = [each.path for each in start.folders]
+    before = site_folders[: site_folders.index(folder)]
+    for entry in (*map(Path, start.python_path), *start.path, *before):
+        place = _module_in(entry, "sitecustomize")
+        # a tree's own runs the next one
+        if place is not None and not (entry.is_file() and _is_zipstrap(entry)):
+            raise FileError(
+                f"comes before the one that would be put into {folder}, which would never run",
+                file=place,
+                cure="nothing was written: choose another --kind",
+            )
 
 
 def migrate(start: Start, names: Sequence[str] = ()) -> tuple[Change, ...]:
@@ -284,7 +309,7 @@ def migrate(start: Start, names: Sequence[str] = ()) -> tuple[Change, ...]:
     for path in wanted:
         told = read_pth(pths[path] or b"", str(path.parent), (3, 8), start.encoding)
         if told.runs:
-            plans.append((path.parent, migrated(path.name, told.runs)))
+            plans.append((path.parent, migrated(path.name)))
     _check_ours(folder / name for folder, files in plans for name in files)
     for folder, files in plans:
         changes += _write(folder, files)

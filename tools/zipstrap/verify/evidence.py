@@ -15,7 +15,7 @@ from zipstrap.archive import DEFLATED, Limits, read_archive
 from zipstrap.compress import LibraryReader, logical_name
 from zipstrap.destination import writing
 from zipstrap.errors import FileError, InterpreterError
-from zipstrap.hooks import ForeignHook, judge_hooks, list_hooks
+from zipstrap.hooks import ForeignHook, is_written, judge_hooks, list_hooks
 from zipstrap.layout import Layout, archive_search
 from zipstrap.linkage import ElfFile, Linkage, read_elf, resolve_linkage
 from zipstrap.manifest import Manifest, Target
@@ -389,11 +389,19 @@ def _is_private(gid: int, uid: int) -> bool:
 
 
 def _hooks(root: Path, layout: Layout, manifest: Manifest | None) -> tuple[ForeignHook, ...]:
-    """Return the start-up files that the build did not put there; what it did, the manifest knows."""
+    """Return the start-up files that neither the build nor ``zipstrap hooks`` put there.
+
+    What the build did, the manifest knows.
+    """
     ours = set() if manifest is None else {root / record.path for record in manifest.files}
     places = (layout.library, *layout.site_folders)
     found = list_hooks([folder for name in places if (folder := root / name).is_dir()])
-    return judge_hooks({path: data for path, data in found.items() if path not in ours}, {})
+    others = {
+        path: data
+        for path, data in found.items()
+        if path not in ours and not (data is not None and is_written(path.name, data))
+    }
+    return judge_hooks(others, {})
 
 
 def _nearer_archives(
