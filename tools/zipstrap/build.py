@@ -19,10 +19,17 @@ from .hot import modules_of_commands
 from .imports import GUARDED, REQUIRED, Import, ModuleSource, broken_by, closure, mentions, scan_imports
 from .interpreter import Facts
 from .inventory import Inventory, Kind, take_inventory
-from .layout import archive_name, in_place_layout, library_layout, tree_layout, with_libdir
+from .layout import (
+    archive_name,
+    generation_layout,
+    in_place_layout,
+    library_layout,
+    tree_layout,
+    with_libdir,
+)
 from .linkage import Linkage, resolve_linkage
 from .manifest import MANIFEST_NAME, Manifest, is_tree, make_manifest, manifest_to_json
-from .plan import Options, Plan, make_plan
+from .plan import Options, Plan, generation_files, make_plan
 from .profiles import EXCLUDED, Selection, parse_request, select, start_modules
 from .stage import Written, copying, stage, write_archive_file
 from .verify.report import Verification
@@ -117,16 +124,20 @@ def prepare(
     *,
     archive_only: bool = False,
     in_place: bool = False,
+    generation: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Prepared:
     """Work out what will be done, without writing anything.
 
-    *in_place* is for an installation that gets archives, and whose other files are its own.
+    *in_place* is for an installation that gets archives, and whose other files are its own; a
+    *generation* is a tree in a prefix that has others.
     """
     if archive_only:
         layout = library_layout(facts)
     else:
         layout = (in_place_layout if in_place else tree_layout)(facts, settings.layout)
+        if generation:
+            layout = generation_layout(layout)
     if settings.libdir:
         layout = with_libdir(layout, settings.libdir)
     inventory = take_inventory(facts)
@@ -154,6 +165,7 @@ def prepare(
         modules_of_commands(
             Path(facts.executable), settings.options.hot_of, os.environ if environ is None else environ
         ),
+        generation_files(layout) if generation else (),
     )
     if in_place:
         # what stays on disk is compiled there already, or by its first import, as ever

@@ -21,7 +21,15 @@ from typing import Self
 
 from .errors import FileError, cure_of
 
-__all__ = ["NEW_SUFFIX", "OpenAncestor", "Root", "open_ancestors", "sync_folder", "sync_tree"]
+__all__ = [
+    "NEW_SUFFIX",
+    "OpenAncestor",
+    "Root",
+    "open_ancestors",
+    "sync_folder",
+    "sync_tree",
+    "unfinished_name",
+]
 
 #: of what is being written; whoever holds the lock may remove what has this name
 NEW_SUFFIX = ".zipstrap-new"
@@ -103,6 +111,18 @@ class Root:
             yield
         finally:
             os.close(handle)
+
+    def is_locked(self, path: str = "") -> bool:
+        """Tell whether somebody holds the lock of the folder *path*."""
+        with _failing(self.path / path):
+            handle = self._open_folder(path)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            finally:
+                os.close(handle)
+        return False
 
     def _open_folder(self, path: str) -> int:
         if not path:
@@ -220,6 +240,11 @@ class Root:
                 raise
             os.fsync(folder)
 
+    def touch(self, path: str) -> None:
+        """Set the times of *path* to now."""
+        with self._parent(path) as (folder, name):
+            os.utime(name, dir_fd=folder, follow_symlinks=False)
+
     def rename(self, path: str, to: str, *, flush: bool = True) -> None:
         """Rename *path*; what is at *to*, if anything, is replaced as by rename(2).
 
@@ -242,6 +267,8 @@ class Root:
 
     def remove_folder(self, path: str) -> bool:
         """Remove the folder *path* if it is empty, and tell whether it is gone."""
+        if not self.exists(path):
+            return True
         with self._parent(path) as (folder, name):
             try:
                 os.rmdir(name, dir_fd=folder)
@@ -347,6 +374,12 @@ def _parts(path: str) -> Sequence[str]:
     if not parts or path.startswith("/") or ".." in parts:
         raise ValueError(f"{path!r} is no path below a folder")
     return parts
+
+
+def unfinished_name(path: str) -> str:
+    """Return what *path*, relative to a root, is called while it is being written or removed."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{_new_name(name)}"
 
 
 def _new_name(name: str) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "HookKind",
     "bake_guard",
     "built_files",
+    "front_files",
     "hook_files",
     "hook_kind",
     "is_written",
@@ -55,6 +56,15 @@ _BOOT = (
     ("zipstrap_importer_rest.py", "what few starts need of the importer"),
 )
 
+#: name in the front of a prefix → resource and reason; see ``docs/explanation/generations.md``
+_FRONT = {
+    "encodings/__init__.py": (
+        "front_encodings.py",
+        "hands a start from the prefix, as in a virtual environment, over to its generation",
+    ),
+    "os.py": ("front_os.py", "the prefix is found by it; it is not imported"),
+}
+
 _BAKED = rb"^%s = \S+(?=  # baked at build\b)"
 
 #: a sitecustomize for interpreters that are no trees
@@ -77,10 +87,10 @@ HookKind = Literal["pth", "start", "sitecustomize", "usercustomize"]
 @dataclass(frozen=True, slots=True)
 class HookFile:
     """A file of the hooks. In the ``archive`` it is a source, to be compiled like any module of the library;
-    in the ``site`` folder it is copied as it is.
+    in the ``site`` folder and the ``front`` of a prefix it is copied as it is.
     """
 
-    place: Literal["archive", "site", "boot"]
+    place: Literal["archive", "site", "boot", "front"]
     name: str
     data: bytes
     reason: str
@@ -181,6 +191,13 @@ def is_written(name: str, data: bytes) -> bool:
     if name.endswith(".start") and migrated(f"{name.removesuffix('.start')}.pth")[name] == data:
         return True
     return any(zips_files(kind).get(name) == data for kind in ("pth", "start", "sitecustomize"))
+
+
+def front_files() -> tuple[HookFile, ...]:
+    """Return what stands in the library's folder of a prefix with generations; names are relative to it."""
+    return tuple(
+        HookFile("front", name, _resource(resource), reason) for name, (resource, reason) in _FRONT.items()
+    )
 
 
 def list_hooks(site_folders: Sequence[Path]) -> dict[Path, bytes | None]:

@@ -14,6 +14,7 @@ from .errors import UnsupportedError, UsageError
 from .interpreter import Facts
 
 __all__ = [
+    "GENERATIONS",
     "Landmark",
     "Layout",
     "archive_name",
@@ -21,12 +22,23 @@ __all__ = [
     "archive_search",
     "directory_layout",
     "fast_layout",
+    "generation_layout",
     "in_place_layout",
     "library_layout",
+    "shared_links",
     "standard_layout",
     "tree_layout",
     "with_libdir",
 ]
+
+#: where in a prefix its generations are, each a folder with a number for a name
+GENERATIONS = "lib/zipstrap/generations"
+
+#: of a generation: the folder of its executable; ``bin`` is the prefix's
+_LIBEXEC = "libexec"
+
+#: folders that packages install into beside their modules: scripts, pages of the manual, settings
+_SHARED_FOLDERS = ("bin", "etc", "share")
 
 #: POSIX by name, but their interpreters are no executables that find a prefix from where they lie
 _NO_PREFIX = frozenset({"cygwin", "emscripten", "ios", "wasi"})
@@ -197,6 +209,33 @@ def with_libdir(layout: Layout, libdir: str) -> Layout:
             cure=f"use --libdir {looked_into}, or a Python configured with --with-platlibdir={folder}",
         )
     return dataclasses.replace(layout, shared_libraries=folder)
+
+
+def generation_layout(layout: Layout) -> Layout:
+    """Return *layout* as a generation has it: its executable lies apart from the prefix's scripts."""
+    name = layout.executable.rpartition("/")[2]
+    return dataclasses.replace(layout, executable=f"{_LIBEXEC}/{name}", executable_links=())
+
+
+def shared_links(layout: Layout) -> dict[str, str]:
+    """Return the links of a generation that lead out to its prefix: path in the generation → target.
+
+    They are the folders that all generations of a prefix share, because what is in them is the user's: those
+    of packages and, for what packages bring besides modules, ``bin``, ``etc`` and ``share``. Of a site folder
+    the uppermost folder is linked that holds nothing of the tree.
+    """
+    up = "../" * (GENERATIONS.count("/") + 2)
+    inside = {place for path in (layout.library, layout.archive) for place in _folders_to(path)}
+    found = dict.fromkeys(_SHARED_FOLDERS)
+    for site in layout.site_folders:
+        found[next(place for place in _folders_to(site) if place not in inside)] = None
+    return {path: f"{up}{'../' * path.count('/')}{path}" for path in found}
+
+
+def _folders_to(path: str) -> list[str]:
+    """Return *path* and the folders on the way to it, the uppermost first."""
+    parts = path.split("/")
+    return ["/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
 def archive_path(facts: Facts) -> PurePath:

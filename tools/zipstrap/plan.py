@@ -9,25 +9,30 @@ from enum import StrEnum
 
 from .data import boot_modules, hot_modules, machine_rules, matches, split_rules
 from .errors import UnsupportedError
-from .hooks import HookFile
+from .hooks import HookFile, front_files
 from .interpreter import Facts
 from .inventory import Entry, Kind
-from .layout import Layout
+from .layout import Layout, shared_links
 from .profiles import LeftOut, Selection
 
 __all__ = [
+    "FRONT",
     "FileKind",
     "Options",
     "Plan",
     "PlannedFile",
     "PlannedMember",
     "disk_reason",
+    "generation_files",
     "is_of_machine",
     "make_plan",
     "resolved",
 ]
 
 _UNPACKED = "this layout leaves the library unpacked"
+
+#: folder of a generation: what stands in the library's folder of its prefix while it is current
+FRONT = "front"
 
 #: by layout: where the importer gives modules the names of files, tools expect to find these
 _SOURCES = {"fast": "disk"}
@@ -172,8 +177,9 @@ def make_plan(
     hooks: Sequence[HookFile],
     libraries: Sequence[str] = (),
     traced: Collection[str] = (),
+    further: Sequence[PlannedFile] = (),
 ) -> Plan:
-    """Return the plan of a tree.
+    """Return the plan of a tree; *further* are files of it that no layout has.
 
     *traced* are modules that commands of the user import, which stay stored. *libraries* are the paths of
     the shared libraries that belong to the target's installation, libpython first among them; the tree
@@ -186,7 +192,7 @@ def make_plan(
         options = dataclasses.replace(options, compress="stored")
     hot = {*traced, *(hot_modules() if options.hot == "usual" else ())}
     members: list[PlannedMember] = []
-    files: list[PlannedFile] = list(_interpreter(facts, layout, libraries))
+    files: list[PlannedFile] = [*_interpreter(facts, layout, libraries), *further]
     hook_names = {hook.name for hook in hooks if hook.place == "archive"}
     library = frozenset(entry.path for entry in selection.kept)
     for entry in selection.kept:
@@ -272,6 +278,28 @@ def _why_not_zstandard(compress: str, facts: Facts, layout: str, selection: Sele
     if facts.feature_version < (3, 14):
         return f"{facts.name} has no module _zstd, which came with 3.14"
     return f"{facts.name} has no module _zstd, or it is left out"
+
+
+def generation_files(layout: Layout) -> tuple[PlannedFile, ...]:
+    """Return what a generation of *layout* has besides: links to its prefix, and the prefix's front."""
+    links = [
+        PlannedFile(
+            path, FileKind.LINK, "the prefix's: shared by all its generations", mode=0o777, link=target
+        )
+        for path, target in shared_links(layout).items()
+    ]
+    front = [
+        PlannedFile(
+            f"{FRONT}/{hook.name}",
+            FileKind.HOOK,
+            f"a copy is in the prefix: {hook.reason}",
+            component="hooks",
+            data=hook.data,
+            module="encodings" if hook.name == "encodings/__init__.py" else None,
+        )
+        for hook in front_files()
+    ]
+    return (*links, *front)
 
 
 def _interpreter(facts: Facts, layout: Layout, libraries: Sequence[str]) -> Iterable[PlannedFile]:

@@ -71,8 +71,11 @@ def add_verb(
     return verb
 
 
-def add_selection(verb: argparse.ArgumentParser, *, replaces: bool = True) -> None:
-    """Add what selects, compiles and writes a result of its own; *replaces* tells of --force."""
+def add_selection(
+    verb: argparse.ArgumentParser,
+    force: str | None = "replace a destination that zipstrap made; nothing may be running from it",
+) -> None:
+    """Add what selects, compiles and writes a result of its own; *force* is the help of --force, if any."""
     verb.add_argument("--profile", metavar="NAME", help=f"{_PROFILES} (default: standard)")
     verb.add_argument(
         "--include", action="append", metavar="NAME", help="a component or module to take; repeatable"
@@ -81,12 +84,8 @@ def add_selection(verb: argparse.ArgumentParser, *, replaces: bool = True) -> No
         "--exclude", action="append", metavar="NAME", help="a component or module to leave; repeatable"
     )
     add_making(verb)
-    if replaces:
-        verb.add_argument(
-            "--force",
-            action="store_true",
-            help="replace a destination that zipstrap made; nothing may be running from it",
-        )
+    if force is not None:
+        verb.add_argument("--force", action="store_true", help=force)
     verb.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
     verb.add_argument("--facts", type=Path, metavar="FILE", help="take the facts of PYTHON from this file")
 

@@ -53,7 +53,7 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument(
         "--file-list", type=Path, metavar="FILE", help="write what was staged there, as mtree(5)"
     )
-    add_selection(verb, replaces=False)
+    add_selection(verb, force=None)
     add_tree(verb)
 
     verb = add_verb(

@@ -1,0 +1,1 @@
+"""Generations: immutable trees below a prefix, of which one link each makes one current."""

@@ -1,0 +1,314 @@
+"""Removing generations that nobody needs: old ones, or all of a version."""
+
+from __future__ import annotations
+
+import csv
+import os
+import posixpath
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zipstrap.durable import Root, unfinished_name
+from zipstrap.errors import FileError, Problem, UnsupportedError, UsageError
+from zipstrap.layout import GENERATIONS, Layout
+
+from .change import FRONT_MARKS, above, changing, folders_of, is_ours
+from .state import BIN, Generation, State, differences, place_of, read_state
+from .users import Process, find_users, held_file
+
+__all__ = ["GRACE", "Collected", "Judged", "Uninstalled", "collect", "uninstall"]
+
+#: how long after a swap the generation before is kept, in seconds: a start that has resolved the link, and is
+#: seen nowhere yet, needs some ms
+GRACE = 60.0
+
+_FEW = 3
+
+#: kinds of files, as in a manifest
+_LOADED = ("shared library", "extension")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A generation, and why it is kept; one that is not kept has no reason."""
+
+    generation: Generation
+    kept: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What became of the generations of a prefix."""
+
+    prefix: Path
+    judged: tuple[Judged, ...]
+    dry_run: bool
+    notes: tuple[str, ...]
+
+    @property
+    def removed(self) -> tuple[Generation, ...]:
+        """Those that are gone, or would be."""
+        return tuple(each.generation for each in self.judged if not each.kept)
+
+
+def collect(
+    prefix: Path,
+    *,
+    keep: int = 1,
+    grace: float = GRACE,
+    dry_run: bool = False,
+    ignore_unreadable: bool = False,
+) -> Collected:
+    """Remove the generations that are not current, but for the *keep* newest of each version.
+
+    None is removed that a process uses, or that was current less than *grace* seconds ago. A process that may
+    not be looked into may use any, unless *ignore_unreadable*.
+    """
+    with changing(prefix) as (root, cleared):
+        state = read_state(root)
+        notes = [f"removed what an earlier run had left: {path}" for path in cleared]
+        notes += [
+            f"{prefix / place_of(number)}: {reason}; it is left" for number, reason in state.damaged.items()
+        ]
+        judged = []
+        for name in state.names():
+            for generation, reason in _spared(state, name, keep, grace):
+                kept = reason or _in_use(generation, ignore_unreadable=ignore_unreadable)
+                if not kept and not dry_run:
+                    kept = _remove_unused(root, generation, ignore_unreadable=ignore_unreadable)
+                judged.append(Judged(generation, kept))
+    return Collected(prefix, tuple(sorted(judged, key=_number)), dry_run, tuple(notes))
+
+
+def _number(judged: Judged) -> int:
+    return judged.generation.number
+
+
+def _spared(state: State, name: str, keep: int, grace: float) -> Iterator[tuple[Generation, str]]:
+    """Yield each generation of *name*, and why it is kept whoever uses it; the newest first."""
+    current = state.current(name)
+    spare = keep
+    for generation in reversed(state.named(name)):
+        age = time.time() - generation.left
+        if current is None:
+            yield generation, f"no generation is current: bin/{name} {_instead(state, name)}"
+        elif generation is current:
+            yield generation, "current"
+        elif spare and not differences(generation):
+            spare -= 1
+            yield generation, f"one of the newest {keep} to roll back to"
+        elif age < grace:
+            # also a time in the future: somebody has set the clock back
+            yield generation, f"it was current {max(age, 0):.0f} s ago: a start may be on its way to it"
+        else:
+            yield generation, ""
+
+
+def _instead(state: State, name: str) -> str:
+    if name in state.links:
+        return f"leads to generation {state.links[name]}, which is not there"
+    return state.replaced.get(name, "is missing")
+
+
+def _in_use(generation: Generation, *, ignore_unreadable: bool, tree: Path | None = None) -> str:
+    """Return how *generation*, which may lie at another *tree* by now, is used; empty if it is not."""
+    tree = tree or generation.tree
+    layout = generation.manifest.layout
+    seen = find_users(tree, layout.executable)
+    if seen.users:
+        return _say(seen.users)
+    held, is_known = held_file(tree, _loaded_files(generation, tree))
+    if held is not None:
+        return f"a process that is not seen from here has {held} open, or runs it"
+    if seen.unreadable and not is_known and not ignore_unreadable:
+        return (
+            f"{len(seen.unreadable)} processes may not be looked into, such as {seen.unreadable[-1].number} "
+            f"({seen.unreadable[-1].name}), and there are no leases that would say what is open: run "
+            "this as root, or with --ignore-unreadable if none of them runs this Python"
+        )
+    return ""
+
+
+def _loaded_files(generation: Generation, tree: Path) -> list[str]:
+    """Return what of *tree* processes run, map or hold open, the executable first."""
+    layout = generation.manifest.layout
+    paths = [layout.executable, layout.archive, layout.library_archive]
+    paths += (record.path for record in generation.manifest.files if record.kind in _LOADED)
+    return [path for path in dict.fromkeys(paths) if os.path.lexists(tree / path)]
+
+
+def _say(users: Sequence[Process]) -> str:
+    more = f" and {len(users) - _FEW} more processes" if len(users) > _FEW else ""
+    return ", ".join(str(user) for user in users[:_FEW]) + more
+
+
+def _remove_unused(root: Root, generation: Generation, *, ignore_unreadable: bool) -> str:
+    """Remove *generation* unless somebody has come to use it; return how, if so.
+
+    It is looked at once more when it has another name, by which no start can find it.
+    """
+    place = place_of(generation.number)
+    doomed = unfinished_name(place)
+    root.rename(place, doomed)
+    kept = "it was not looked at"
+    try:
+        kept = _in_use(generation, ignore_unreadable=ignore_unreadable, tree=root.path / doomed)
+    finally:
+        if kept:
+            root.rename(doomed, place)
+    if not kept:
+        root.remove_tree(doomed)
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Uninstalled:
+    """What was removed, and what of the user's is left; paths are relative to the prefix."""
+
+    prefix: Path
+    removed: tuple[Generation, ...]
+    kept: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def uninstall(
+    prefix: Path, name: str | None = None, *, purge: bool = False, force: bool = False
+) -> Uninstalled:
+    """Remove all generations of the executable *name*, or of all, with everything that belongs to them.
+
+    What the user has installed is kept, unless *purge*. Raises :class:`FileError` for a generation that a
+    process uses, unless *force*.
+    """
+    with changing(prefix) as (root, cleared):
+        state = read_state(root)
+        names = state.names() if name is None else (name,)
+        if name is not None and name not in state.names():
+            there = f"installed are {', '.join(state.names())}" if state.names() else "nothing is installed"
+            raise UsageError(f"there is no {name} in {prefix}", cure=f"name another one: {there}")
+        notes = [f"removed what an earlier run had left: {path}" for path in cleared]
+        doomed = [generation for each in names for generation in state.named(each)]
+        if not force:
+            _check_unused(doomed)
+        others = [generation for generation in state.generations if generation not in doomed]
+        folders = set(state.folders)
+        layouts = {each.name: each.manifest.layout for each in doomed}
+        belongings = {each: _belongings(root, layout) for each, layout in layouts.items()}
+        for each in names:
+            notes += _remove_links(root, state, each, others)
+        for each, layout in layouts.items():
+            _remove_front(root, layout)
+            if purge:
+                _purge(root, layout, belongings[each])
+        _remove_folders(root, folders, others)
+        for generation in doomed:
+            root.remove_tree(place_of(generation.number))
+        _remove_own_folders(root, folders)
+        kept = sorted({path for paths in belongings.values() for path in paths if root.exists(path)})
+    notes += [
+        f"{prefix / place_of(number)}: {reason}; it is left" for number, reason in state.damaged.items()
+    ]
+    return Uninstalled(prefix, tuple(doomed), tuple(kept), tuple(notes))
+
+
+def _check_unused(generations: Sequence[Generation]) -> None:
+    problems = []
+    for generation in generations:
+        try:
+            used = _in_use(generation, ignore_unreadable=False)
+        except UnsupportedError as error:
+            used = error.problem.text
+        if used:
+            problems.append(Problem(used, generation.tree))
+    if problems:
+        raise FileError(
+            problems[0].text,
+            file=problems[0].file,
+            others=problems[1:],
+            cure="end these processes, or use --force: what they import from then on fails",
+        )
+
+
+def _remove_links(root: Root, state: State, name: str, others: Sequence[Generation]) -> Iterator[str]:
+    """Remove ``bin/NAME`` and the names that lead to it; another version takes over python3 and python."""
+    rest = [other for other in others if state.links.get(other.name) == other.number]
+    heir = max(rest, key=lambda other: other.manifest.target.version, default=None)
+    for link in root.names(BIN):
+        if root.read_link(f"{BIN}/{link}") != name:
+            continue
+        if heir is not None and link in ("python3", "python"):
+            root.write_link(f"{BIN}/{link}", heir.name)
+            yield f"bin/{link} leads to {heir.name} now"
+        else:
+            root.remove(f"{BIN}/{link}")
+    if name in state.links:
+        root.remove(f"{BIN}/{name}")
+    elif root.exists(f"{BIN}/{name}") and not is_ours(root, name):
+        what = state.replaced.get(name, "is no link")
+        yield f"bin/{name} {what}, and zipstrap did not install that: it is left"
+
+
+def _remove_front(root: Root, layout: Layout) -> None:
+    for file, mark in FRONT_MARKS.items():
+        path = f"{layout.library}/{file}"
+        if (root.read_file(path) or b"").startswith(mark):
+            root.remove(path)
+    cache = f"{layout.library}/encodings/__pycache__"
+    for name in root.names(cache):
+        if name.startswith("__init__.") and name.endswith(".pyc"):
+            root.remove(f"{cache}/{name}")
+    for folder in (cache, f"{layout.library}/encodings", layout.dynload):
+        root.remove_folder(folder)
+
+
+def _belongings(root: Root, layout: Layout) -> list[str]:
+    """Return what the user has installed: what is in the site folders, and what packages have elsewhere."""
+    found = []
+    for site in layout.site_folders:
+        for name in root.names(site) if (root.path / site).is_dir() else []:
+            found.append(f"{site}/{name}")
+            if name.endswith(".dist-info"):
+                found += _listed(root, site, f"{site}/{name}/RECORD")
+    return sorted(set(found))
+
+
+def _listed(root: Root, site: str, record: str) -> Iterator[str]:
+    """Yield what a package's RECORD names that lies in the prefix, and in no site folder."""
+    data = root.read_file(record) or b""
+    for row in csv.reader(data.decode("utf-8", "surrogateescape").splitlines()):
+        # "../../../bin/tool", relative to the site folder
+        path = posixpath.normpath(f"{site}/{row[0]}") if row else ""
+        if path and not path.startswith(("../", "/", f"{site}/")) and root.exists(path):
+            yield path
+
+
+def _purge(root: Root, layout: Layout, belongings: Sequence[str]) -> None:
+    parents = set()
+    for path in belongings:
+        seen = root.stat(path)
+        if seen is None:
+            continue
+        root.remove_tree(path)
+        parents |= {parent for parent in above(path) if parent not in folders_of(layout)}
+    for folder in sorted(parents, reverse=True):
+        root.remove_folder(folder)
+
+
+def _remove_folders(root: Root, folders: set[str], others: Sequence[Generation]) -> None:
+    """Remove those of *folders*, which we made, that are empty and that none of *others* needs."""
+    needed = {folder for other in others for folder in folders_of(other.manifest.layout)}
+    for folder in sorted(folders - needed - set(_own_folders()), reverse=True):
+        root.remove_folder(folder)
+
+
+def _own_folders() -> list[str]:
+    return [GENERATIONS, *above(GENERATIONS)]
+
+
+def _remove_own_folders(root: Root, folders: set[str]) -> None:
+    """Remove the folders of the generations, if none is left; *folders* are those that we made."""
+    *own, library = _own_folders()
+    if all(root.remove_folder(folder) for folder in own) and (library in folders or not folders):
+        # without any record an earlier run was ended here: what is empty now was not empty before us
+        root.remove_folder(library)
