@@ -60,7 +60,7 @@ def targets(session: nox.Session) -> None:
     for argument in session.posargs:
         is_name = re.fullmatch(r"3\.\d+[td]*(-debian)?", argument)
         arguments += ["--target", argument] if is_name else [argument]
-    _pytest(session, arguments, "tests/target", "tests/durability")
+    _pytest(session, arguments, "tests/target", "tests/durability", "tests/storm")
 
 
 @nox.session(default=False)
@@ -84,6 +84,14 @@ def tamper(session: nox.Session) -> None:
     _install(session, "test")
     session.env["ZIPSTRAP_TEST_TAMPERING"] = "1"
     session.run("pytest", "-s", *session.posargs, "tests/target/test_integrity.py")
+
+
+@nox.session(default=False)
+def storm(session: nox.Session) -> None:
+    """Start an interpreter 1000 times while its prefix is upgraded, and install 200 times eight at once."""
+    _install(session, "test")
+    session.env["ZIPSTRAP_TEST_WHOLE_STORM"] = "1"
+    session.run("pytest", "-s", *session.posargs, "tests/storm")
 
 
 @nox.session(default=False)

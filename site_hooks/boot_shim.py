@@ -29,6 +29,14 @@ def _generation_of_executable(archive):
         path = getattr(sys, name, None) or ""
         if path == tree or path.startswith(start):
             setattr(sys, name, own + path[len(tree) :])
+    # What is frozen and loaded by now has the names of files there (3.11+).
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None) or ""
+        if file.startswith(start) and module.__name__ != "encodings":
+            module.__file__ = own + file[len(tree) :]
+            state = getattr(module.__spec__, "loader_state", None)
+            if getattr(state, "filename", None) == file:
+                state.filename = module.__file__
     return "%s/%s" % (own, place)
 
 
@@ -45,7 +53,7 @@ def _become_real(names):
 
             sys.path_importer_cache.clear()
             del sys.modules["encodings"]
-
+            __import__("encodings")  # of the other generation, to which this one gives way
             return ""
         archive = found
     library = archive[:-4] + "-library.zip"

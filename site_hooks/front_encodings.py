@@ -57,6 +57,14 @@ def _hand_over():
             setattr(sys, name, tree)
     if getattr(sys, "_stdlib_dir", None) == library:
         sys._stdlib_dir = tree + library[len(prefix) :]
+    # What is frozen and loaded by now has the names of files here (3.11+).
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None) or ""
+        if file.startswith(library + "/"):
+            module.__file__ = tree + file[len(prefix) :]
+            state = getattr(module.__spec__, "loader_state", None)
+            if getattr(state, "filename", None) == file:
+                state.filename = module.__file__
     del sys.modules["encodings"]
     try:
         import encodings
