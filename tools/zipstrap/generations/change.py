@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from zipstrap.durable import Root, open_ancestors, unfinished_name
 from zipstrap.errors import FileError, Problem, UnsupportedError, UsageError
 from zipstrap.interpreter import Facts
 from zipstrap.layout import GENERATIONS, Layout, shared_links, tree_layout
-from zipstrap.manifest import MANIFEST_NAME, is_tree
+from zipstrap.manifest import MANIFEST_NAME, is_tree, load_manifest
 from zipstrap.plan import FRONT
 from zipstrap.stage import Written
 from zipstrap.verify.report import Verification
@@ -35,10 +35,10 @@ from .state import (
     Record,
     State,
     differences,
-    find_unfinished,
     link_target,
     number_of_link,
     place_of,
+    read_record,
     read_state,
     record_to_json,
 )
@@ -52,6 +52,8 @@ __all__ = [
     "folders_of",
     "install",
     "is_ours",
+    "remove_folders",
+    "remove_own_folders",
     "rollback",
     "swap",
 ]
@@ -87,12 +89,19 @@ def changing(prefix: Path) -> Iterator[tuple[Root, tuple[str, ...]]]:
 
 
 def _recover(root: Root) -> Iterator[str]:
+    """Remove what an earlier run has left, with the folders that it had made for what it did not finish."""
     state = read_state(root)
-    folders = dict.fromkeys(
-        path.rpartition("/")[0] for path in find_unfinished(root, list(state.generations))
-    )
-    for folder in folders:
+    records = [read_record(root.path / path) for path in state.unfinished if path.startswith(GENERATIONS)]
+    for folder in dict.fromkeys(path.rpartition("/")[0] for path in state.unfinished):
         yield from root.clear_unfinished(folder)
+    remove_folders(root, [path for record in records if record for path in record.folders], state.generations)
+
+
+def remove_folders(root: Root, folders: Iterable[str], generations: Sequence[Generation]) -> None:
+    """Remove those of *folders* that are empty, and that none of *generations* needs."""
+    needed = {folder for each in generations for folder in folders_of(each.manifest.layout)}
+    for folder in sorted({*folders} - needed - {GENERATIONS, *above(GENERATIONS)}, reverse=True):
+        root.remove_folder(folder)
 
 
 def install(
@@ -123,13 +132,15 @@ def install(
         _check_places(root, layout, name)
         before = state.links.get(name)
         notes = [f"removed what an earlier run had left: {path}" for path in cleared]
-        # a first run that was ended has made folders, and has left no record of them
-        made = [] if state.generations or not root.exists(GENERATIONS) else _empty_folders(root, layout)
+        made = set(root.make_folders(GENERATIONS))
+        if not state.generations:  # a first run that was ended may have made these
+            made |= {GENERATIONS, *above(GENERATIONS)}
+        made |= {path for path in folders_of(layout) if not root.exists(path)}
         verification = None
         try:
-            made += root.make_folders(GENERATIONS)  # first: it tells of such a run
-            made += _make_shared(root, layout)
-            with _new_generation(root, state.next_number) as (number, work):
+            record = Record(_now(), facts.executable, tuple(sorted(state.folders | made)))
+            with _new_generation(root, state.next_number, record) as (number, work):
+                _make_shared(root, layout)
                 tree = write_tree(
                     prepared,
                     root.path / work,
@@ -138,22 +149,21 @@ def install(
                     environ=environ,
                     on_progress=on_progress,
                 )
+                final = root.path / place_of(number)
+                _check_written(root.path / work, final)
                 same = None if settings.force else _same(root, state, name, work, notes)
                 if same is not None:
                     number = same.number
                     root.remove_tree(work)
                 else:
                     if settings.verify:
-                        final = root.path / place_of(number)
                         verification = _verified(root.path / work, final, settings, environ, tree.written)
-                    folders = tuple(sorted(state.folders.union(made)))
-                    record = Record(_now(), facts.executable, folders)
-                    root.write_file(f"{work}/{RECORD_NAME}", record_to_json(record).encode())
                     root.sync(work)
                     root.rename(work, place_of(number))
         except BaseException:
             with contextlib.suppress(FileError):  # the first error matters more
-                _remove_made(root, made)
+                remove_folders(root, made, state.generations)
+                remove_own_folders(root, made)
             raise
         what = "made" if same is None else "unchanged" if number == before else "reused"
         _put_front(root, root.path / place_of(number), layout)
@@ -164,14 +174,16 @@ def install(
 
 
 @contextlib.contextmanager
-def _new_generation(root: Root, number: int) -> Iterator[tuple[int, str]]:
-    """Yield *number* and an empty folder of *root* in which the generation is made; it goes if that fails.
+def _new_generation(root: Root, number: int, record: Record) -> Iterator[tuple[int, str]]:
+    """Yield *number* and a folder of *root* in which the generation is made; it goes if that fails.
 
-    A :class:`FileError` then names the file as it would have been called.
+    It holds the *record* from the beginning: a run that is ended leaves word of the folders that it made. A
+    :class:`FileError` then names the file as it would have been called.
     """
     work = unfinished_name(place_of(number))
     root.make_folders(work)
     try:
+        root.write_file(f"{work}/{RECORD_NAME}", record_to_json(record).encode())
         yield number, work
     except BaseException as error:
         with contextlib.suppress(FileError):  # the first error matters more; the next run tries again
@@ -179,6 +191,18 @@ def _new_generation(root: Root, number: int) -> Iterator[tuple[int, str]]:
         if isinstance(error, FileError):
             _rename_in(error, root.path / work, root.path / place_of(number))
         raise
+
+
+def _check_written(tree: Path, final: Path) -> None:
+    """Raise unless all of *tree*, which will be *final*, has the size that was written."""
+    wrong = differences(Generation(0, tree, load_manifest(tree), None, 0.0))
+    if wrong:
+        raise FileError(
+            f"was written, and is not there as a whole: {wrong[0]}",
+            file=final,
+            others=[Problem(each) for each in wrong[1:5]],
+            cure="look what is wrong with the disk (dmesg), and run the command again",
+        )
 
 
 def _verified(
@@ -292,30 +316,22 @@ def _front_cache(layout: Layout) -> str:
     return f"{layout.library}/encodings/__pycache__"
 
 
-def _empty_folders(root: Root, layout: Layout) -> list[str]:
-    """Return those of the folders of *layout* that are there and hold nothing but others of them."""
-    found: set[str] = set()
-    for folder in sorted(folders_of(layout), reverse=True):
-        if (root.path / folder).is_dir() and all(f"{folder}/{name}" in found for name in root.names(folder)):
-            found.add(folder)
-    return sorted(found)
+def remove_own_folders(root: Root, folders: Collection[str]) -> None:
+    """Remove the folders of the generations, if none is left; *folders* are those that we made."""
+    *own, library = (GENERATIONS, *above(GENERATIONS))
+    if all(root.remove_folder(folder) for folder in own) and (library in folders or not folders):
+        # without any record an earlier run was ended here: what is empty now was not empty before us
+        root.remove_folder(library)
 
 
-def _make_shared(root: Root, layout: Layout) -> list[str]:
-    """Make the folders that all generations share where there are none; return those that were made."""
-    made = []
+def _make_shared(root: Root, layout: Layout) -> None:
+    """Make the folders that all generations share where there are none."""
     for path in (*shared_links(layout), *layout.site_folders):
         # one that the user has put elsewhere, with a link, is as good
         if not (root.path / path).is_dir():
-            made += root.make_folders(path)
+            root.make_folders(path)
     for path in (layout.dynload, _front_cache(layout)):
-        made += root.make_folders(path)
-    return made
-
-
-def _remove_made(root: Root, made: Sequence[str]) -> None:
-    for folder in sorted(made, reverse=True):
-        root.remove_folder(folder)
+        root.make_folders(path)
 
 
 def _same(root: Root, state: State, name: str, work: str, notes: list[str]) -> Generation | None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from zipstrap.durable import Root, unfinished_name
 from zipstrap.errors import FileError, Problem, UnsupportedError, UsageError
-from zipstrap.layout import GENERATIONS, Layout
+from zipstrap.layout import Layout
 
-from .change import FRONT_MARKS, above, changing, folders_of, is_ours
+from .change import FRONT_MARKS, above, changing, folders_of, is_ours, remove_folders, remove_own_folders
 from .state import BIN, Generation, State, differences, place_of, read_state
 from .users import Process, find_users, held_file
 
@@ -192,7 +192,6 @@ def uninstall(
         if not force:
             _check_unused(doomed)
         others = [generation for generation in state.generations if generation not in doomed]
-        folders = set(state.folders)
         layouts = {each.name: each.manifest.layout for each in doomed}
         belongings = {each: _belongings(root, layout) for each, layout in layouts.items()}
         for each in names:
@@ -201,10 +200,10 @@ def uninstall(
             _remove_front(root, layout)
             if purge:
                 _purge(root, layout, belongings[each])
-        _remove_folders(root, folders, others)
+        remove_folders(root, state.folders, others)
         for generation in doomed:
             root.remove_tree(place_of(generation.number))
-        _remove_own_folders(root, folders)
+        remove_own_folders(root, state.folders)
         kept = sorted({path for paths in belongings.values() for path in paths if root.exists(path)})
     notes += [
         f"{prefix / place_of(number)}: {reason}; it is left" for number, reason in state.damaged.items()
@@ -293,22 +292,3 @@ def _purge(root: Root, layout: Layout, belongings: Sequence[str]) -> None:
         parents |= {parent for parent in above(path) if parent not in folders_of(layout)}
     for folder in sorted(parents, reverse=True):
         root.remove_folder(folder)
-
-
-def _remove_folders(root: Root, folders: set[str], others: Sequence[Generation]) -> None:
-    """Remove those of *folders*, which we made, that are empty and that none of *others* needs."""
-    needed = {folder for other in others for folder in folders_of(other.manifest.layout)}
-    for folder in sorted(folders - needed - set(_own_folders()), reverse=True):
-        root.remove_folder(folder)
-
-
-def _own_folders() -> list[str]:
-    return [GENERATIONS, *above(GENERATIONS)]
-
-
-def _remove_own_folders(root: Root, folders: set[str]) -> None:
-    """Remove the folders of the generations, if none is left; *folders* are those that we made."""
-    *own, library = _own_folders()
-    if all(root.remove_folder(folder) for folder in own) and (library in folders or not folders):
-        # without any record an earlier run was ended here: what is empty now was not empty before us
-        root.remove_folder(library)

@@ -33,6 +33,7 @@ __all__ = [
     "link_target",
     "number_of_link",
     "place_of",
+    "read_record",
     "read_state",
     "record_to_json",
 ]
@@ -156,7 +157,7 @@ def read_state(root: Root) -> State:
         except FileError as error:
             damaged[number] = f"its manifest {error.problem.text}"
             continue
-        generations.append(Generation(number, tree, manifest, _read_record(tree), seen.st_mtime))
+        generations.append(Generation(number, tree, manifest, read_record(tree), seen.st_mtime))
     links = {}
     for name in root.names(BIN):
         number_or_none = number_of_link(root.read_link(f"{BIN}/{name}"), name)
@@ -189,7 +190,8 @@ def find_unfinished(root: Root, generations: list[Generation]) -> Iterator[str]:
 _FRONT_FOLDERS = ("", "/encodings", "/encodings/__pycache__")
 
 
-def _read_record(tree: Path) -> Record | None:
+def read_record(tree: Path) -> Record | None:
+    """Return the record of the generation *tree*, be it unfinished; None if it has none that can be read."""
     try:
         values = json.loads((tree / RECORD_NAME).read_bytes())
         return record_of(Record, values)
