@@ -35,7 +35,7 @@ own = os.readlink("/proc/self/exe").rpartition("/libexec/")[0]
 files = [module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
 print(json.dumps({
     "generation": own.rpartition("/")[2],
-    "strange": [path for path in files if not path.startswith(own + "/")],
+    "strange": [path for path in files if not path.startswith((own + "/", sys.prefix + "/lib/"))],
     "outside": [path for path in sys.path if path and not path.startswith((own + "/", sys.prefix + "/"))],
     "own": own == sys.base_prefix == sys.base_exec_prefix,
     "stdlib": sysconfig.get_path("stdlib").startswith(own + "/"),
@@ -142,6 +142,25 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def unpack(wheel: Path, prefix: Prefix) -> None:
+    """Install *wheel* as pip would: Debian has none for each of its versions."""
+    code = "from sysconfig import get_path; print(*map(get_path, ('purelib', 'scripts', 'data')), sep='\\n')"
+    asked = run([prefix.python, "-c", code])
+    site, scripts, data = map(Path, asked.stdout.split("\n")[:3])
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    page = Path("share/man/man1/greet.1")
+    (data / page).parent.mkdir(parents=True, exist_ok=True)
+    (site / "greet-1.0.data/data" / page).rename(data / page)
+    shutil.rmtree(site / "greet-1.0.data")
+    scripts.mkdir(parents=True, exist_ok=True)
+    (scripts / "greet").write_text(f"#!{prefix.python}\nimport greet\ngreet.main()\n")
+    (scripts / "greet").chmod(0o755)
+    with (site / "greet-1.0.dist-info/RECORD").open("a") as record:
+        for path in (scripts / "greet", data / page):
+            record.write(f"{os.path.relpath(path, site)},,\n")
+
+
 def test_a_life(few: Target, tmp_path: Path, wheel: Path) -> None:
     """Packages, scripts, environments and running programs through an upgrade, a rollback, gc and undo."""
     prefix = Prefix(tmp_path / "P", few)
@@ -153,16 +172,19 @@ def test_a_life(few: Target, tmp_path: Path, wheel: Path) -> None:
         ask(prefix.python, *options)
 
     # what the user installs
-    assert run([prefix.python, "-m", "ensurepip"]).returncode == 0
-    pip = run([prefix.root / "bin/pip3", "install", "--no-index", "--break-system-packages", wheel])
-    if pip.returncode == 2:  # an older pip does not know that option
-        pip = run([prefix.root / "bin/pip3", "install", "--no-index", wheel])
-    assert pip.returncode == 0, pip.stdout + pip.stderr
-    script = prefix.root / "bin/greet"
+    ensured = run([prefix.python, "-m", "ensurepip"])
+    debian = "disabled in Debian" in ensured.stdout
+    assert ensured.returncode == 0 or debian, ensured.stderr
+    if debian:
+        unpack(wheel, prefix)
+    else:
+        done = run([prefix.python, "-m", "pip", "install", "--no-index", wheel])
+        assert done.returncode == 0, done.stdout + done.stderr
+    script, page = (next(prefix.root.rglob(name)) for name in ("greet", "greet.1"))
     assert run([script]).stdout == f"hello from {prefix.python}\n"
-    assert (prefix.root / "share/man/man1/greet.1").is_file()
+    assert page.is_file()
     environment = tmp_path / "E"
-    made = run([prefix.python, "-m", "venv", environment])
+    made = run([prefix.python, "-m", "venv", *(["--without-pip"] if debian else []), environment])
     assert made.returncode == 0, made.stdout + made.stderr
     inside = environment / "bin/python"
     assert ask(inside)["generation"] == "1"
@@ -216,16 +238,15 @@ sys.stdin.readline()
     assert [each["number"] for each in prefix.list()["generations"]] == [2]
     assert [ask(python)["generation"] for python in (prefix.python, inside)] == ["2", "2"]
     assert run([script]).stdout == f"hello from {prefix.python}\n"
-    assert run([environment / "bin/pip", "--version"]).returncode == 0
+    assert debian or run([environment / "bin/pip", "--version"]).returncode == 0
     verified = zipstrap("verify", prefix.python)
     assert verified.returncode == 0, verified.stdout
 
     # undone, but for what is the user's
     kept = json.loads(prefix.do("uninstall", "--format", "json").stdout)["kept"]
-    assert {"bin/greet", "share/man/man1/greet.1"} <= set(kept)
+    assert {path.relative_to(prefix.root).as_posix() for path in (script, page)} <= set(kept)
     assert not any("zipstrap" in name or name.endswith("/os.py") for name in prefix.files())
-    ended = run([inside, "-c", "pass"])
-    assert ended.returncode != 0
+    assert not inside.exists()  # it leads nowhere: there is nothing that it could silently run instead
     prefix.install("--profile", "minimal", "--no-verify")
     prefix.do("uninstall", "--purge")
     assert prefix.files() == []

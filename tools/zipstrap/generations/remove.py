@@ -14,7 +14,7 @@ from zipstrap.durable import Root, unfinished_name
 from zipstrap.errors import FileError, Problem, UnsupportedError, UsageError
 from zipstrap.layout import Layout
 
-from .change import FRONT_MARKS, above, changing, folders_of, is_ours, remove_folders, remove_own_folders
+from .change import FRONT_MARKS, above, changing, is_ours, remove_folders, remove_own_folders
 from .state import BIN, Generation, State, differences, place_of, read_state
 from .users import Process, find_users, held_file
 
@@ -194,16 +194,17 @@ def uninstall(
         others = [generation for generation in state.generations if generation not in doomed]
         layouts = {each.name: each.manifest.layout for each in doomed}
         belongings = {each: _belongings(root, layout) for each, layout in layouts.items()}
+        folders = set(state.folders)
         for each in names:
             notes += _remove_links(root, state, each, others)
         for each, layout in layouts.items():
             _remove_front(root, layout)
             if purge:
-                _purge(root, layout, belongings[each])
-        remove_folders(root, state.folders, others)
+                folders |= _purge(root, belongings[each])
+        remove_folders(root, folders, others)
         for generation in doomed:
             root.remove_tree(place_of(generation.number))
-        remove_own_folders(root, state.folders)
+        remove_own_folders(root, folders)
         kept = sorted({path for paths in belongings.values() for path in paths if root.exists(path)})
     notes += [
         f"{prefix / place_of(number)}: {reason}; it is left" for number, reason in state.damaged.items()
@@ -282,13 +283,11 @@ def _listed(root: Root, site: str, record: str) -> Iterator[str]:
             yield path
 
 
-def _purge(root: Root, layout: Layout, belongings: Sequence[str]) -> None:
-    parents = set()
+def _purge(root: Root, belongings: Sequence[str]) -> set[str]:
+    """Remove what the user has installed, and return the folders that it was in."""
+    parents: set[str] = set()
     for path in belongings:
-        seen = root.stat(path)
-        if seen is None:
-            continue
-        root.remove_tree(path)
-        parents |= {parent for parent in above(path) if parent not in folders_of(layout)}
-    for folder in sorted(parents, reverse=True):
-        root.remove_folder(folder)
+        if root.exists(path):  # its folder may have gone with another
+            root.remove_tree(path)
+        parents |= set(above(path))
+    return parents
