@@ -12,7 +12,6 @@ from hypothesis import settings
 from .durability.sweep import strace_problem
 from .target.interpreters import Target, found, lack, sendable
 
-
 # how long an example takes depends on what else the machine does
 settings.register_profile("zipstrap", deadline=None)
 settings.load_profile("zipstrap")
