@@ -57,6 +57,11 @@ class Program:
         assert self._process.stderr is not None
         return self._process.stdout.readline().strip() or self._process.stderr.read()
 
+    def has_open(self, end: str) -> bool:
+        """Tell whether it has a file open whose name ends so."""
+        folder = Path(f"/proc/{self._process.pid}/fd")
+        return any(os.readlink(link).endswith(end) for link in folder.iterdir())
+
     def end(self) -> None:
         self._process.communicate(timeout=60)
 
@@ -120,14 +125,15 @@ def test_each_interpreter_is_converted_and_restored(
     used = Program(here.executable, environ=environ)
     assert used.imports() == "LibraryImporter"
     bare = Program(here.executable, "-I", "-S", environ=environ)
+    opened = bare.has_open("-library.zip")
     done = zipstrap("restore", here.executable)
     assert done.returncode == 0, done.stderr
     assert differences(before, listing(here.prefix)) == []
     assert loaders(here) == "SourceFileLoader"
     assert old.imports() == "SourceFileLoader"
     assert used.imports() == "LibraryImporter"
-    # it has not read the library's archive yet, which is gone
-    assert [bare.imports(), bare.imports()] == ["SourceFileLoader", "SourceFileLoader"]
+    # it goes on with the archive if it has it open, and else with the folder
+    assert [bare.imports(), bare.imports()] == ["LibraryImporter" if opened else "SourceFileLoader"] * 2
     for program in (old, used, bare):
         program.end()
     assert differences(before, listing(here.prefix)) == []
@@ -426,3 +432,25 @@ def test_what_a_restore_was_writing_when_it_was_killed_is_cleared(here: Installa
     assert zipstrap("convert", "-q", here.executable).returncode == 0
     assert not unfinished.exists()
     assert zipstrap("restore", "-q", here.executable).returncode == 0
+
+
+def test_a_program_that_has_not_opened_the_archive_gives_way_to_the_folder(
+    here: Installation, clean_env: dict[str, str]
+) -> None:
+    assert zipstrap("convert", "-q", "--no-verify", here.executable).returncode == 0
+    ask = (
+        "import sys; print('ready', flush=True); sys.stdin.readline(); import json, encodings.idna; "
+        "print(type(json.__spec__.loader).__name__, type(encodings.idna.__spec__.loader).__name__)"
+    )
+    with subprocess.Popen(
+        [here.executable, "-I", "-S", "-B", "-c", ask],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_env,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert zipstrap("restore", "-q", here.executable).returncode == 0
+        said, _ = process.communicate("\n", timeout=60)
+    assert said.split() == ["SourceFileLoader", "SourceFileLoader"]
