@@ -346,7 +346,7 @@ def test_log_survives_what_hooks_print() -> None:
 def test_any_text_is_read(lines: list[str]) -> None:
     text = "\n".join(lines)
     entries = parse_verbose_log(text).entries
-    assert len({entry.module for entry in entries}) == len(entries)
+    assert len(set(entries)) == len(entries)  # a module that came from two places is there twice
     assert len(boots.read_log(text, TREE, resolve=as_is)) == len(entries)
     parse_kernel_log(text)
 
