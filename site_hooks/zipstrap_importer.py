@@ -22,7 +22,8 @@ from posix import F_OK, access, readlink, stat
 from zipimport import zipimporter
 
 (
-    _, BOOT_NAMES, BOOT_PLACES, ARCHIVE_PLACE, LIBRARY_PLACE, DYNLOAD_PLACE, LIBRARY_ARCHIVE_PLACE,
+    _, AWAY_PLACE, BOOT_NAMES, BOOT_PLACES,
+    ARCHIVE_PLACE, LIBRARY_PLACE, DYNLOAD_PLACE, LIBRARY_ARCHIVE_PLACE,
     EXECUTABLE_PLACE, SITE_PLACES, CACHE_TAG, LEVEL, SOURCES, GUARD, ZIPS,
 ) = RECORD  # fmt: skip
 TREE = ARCHIVE[: -len(ARCHIVE_PLACE)]
@@ -65,36 +66,14 @@ def rest():
     except FileNotFoundError:
         if access(ARCHIVE, F_OK) or not access(FOLDER + "os.py", F_OK):
             raise
-        give_way()
+        # An installation that was converted in place has been restored.
+        exec(loads(DATA[AWAY_PLACE:]), globals())
     finally:
         release_lock()
     return globals()["rest"]()
 
 
 LOADING = rest
-
-
-def give_way():
-    # An installation that was converted in place has been restored: its folder has the library again, for
-    # the file finder. What is in BOOT is still here.
-    class Folder(dict):
-        def __missing__(self, name):
-            return None  # of all modules, in the index
-
-        def index(self):
-            return self
-
-        def find_beside(self, importer, fullname):
-            return file_hook(importer.path).find_spec(fullname)
-
-        def attribute(self, importer, name):
-            raise AttributeError(name)
-
-        def __getattr__(self, name):  # of the rest: methods of a loader, or what does nothing any more
-            return getattr(SourceFileLoader, name, lambda *_: None)
-
-    INDEX = Folder()
-    globals().update(INDEX=INDEX, rest=lambda: INDEX)
 
 
 class LibraryImporter(SourceFileLoader, zipimporter):
@@ -266,7 +245,7 @@ def install(names):
     if "__cached__" in names:
         names["__cached__"] = spec.cached
     names["__doc__"] = None  # the shim's; the real package may have none
-    del names["_become_real"], names["_generation_of_executable"]
+    del names["_become_real"]
     own.submodule_search_locations = names["__path__"] = spec.submodule_search_locations
     # Up to 3.10 only site knows whether this is a venv.
     if sys.version_info >= (3, 11) or sys.flags.no_site:

@@ -24,6 +24,7 @@ HEAD = b"\0" * 16
 BYTECODE = {
     "zipstrap_importer.py": HEAD + b"short part",
     "zipstrap_importer_rest.py": HEAD + b"rest",
+    "zipstrap_importer_away.py": HEAD + b"away",
 }
 PLACE = b"zipstrap: the build puts this here."
 
@@ -54,8 +55,8 @@ def unpacked(data: bytes) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
 def blobs(data: bytes) -> list[bytes]:
     """Return the importer's bytecode and that of the modules of the first part, as the places in it say."""
     now = data[24 : 24 + int.from_bytes(data[16:20], "little")]
-    core, _, places, *_ = marshal.loads(now)
-    return [now[start:end] for start, end in pairwise([core, *places, None])]
+    core, away, _, places, *_ = marshal.loads(now)
+    return [now[start:end] for start, end in pairwise([core, away, *places, None])]
 
 
 def index(names: tuple[str, ...], records: bytes, separator: str = ".") -> dict[str, tuple[int, ...]]:
@@ -86,14 +87,14 @@ def test_parts_lie_where_the_importer_unpacks_them() -> None:
     made = record_member(PLAN, BYTECODE, {"encodings/__init__.py": HEAD + b"code"}, [member("a.py")])
     assert made.name == RECORD_MEMBER
     now, later = unpacked(made.data)
-    assert now[1] == ("encodings",)
-    assert now[3:7] == (
+    assert now[2] == ("encodings",)
+    assert now[4:8] == (
         PLAN.layout.archive,
         PLAN.layout.library,
         PLAN.layout.dynload,
         PLAN.layout.library_archive,
     )
-    assert blobs(made.data) == [b"short part", b"code"]
+    assert blobs(made.data) == [b"short part", b"away", b"code"]
     assert later[0] == b"rest"
 
 
@@ -101,14 +102,14 @@ def test_boot_modules_come_without_the_head_of_their_pyc() -> None:
     wanted = preloaded_modules(PLAN.facts.feature_version)
     pycs = {f"{name.replace('.', '/')}.py": HEAD + name.encode() for name in wanted}
     data = record_member(PLAN, BYTECODE, pycs, []).data
-    assert unpacked(data)[0][1] == wanted
-    assert blobs(data) == [b"short part", *(name.encode() for name in wanted)]
+    assert unpacked(data)[0][2] == wanted
+    assert blobs(data) == [b"short part", b"away", *(name.encode() for name in wanted)]
 
 
 def test_what_has_to_see_the_sources_in_the_archive_comes_not_with_the_boot_set() -> None:
     pycs = {"linecache.py": HEAD + b"code"}
     names = {
-        source: unpacked(record_member(planned(source=source), BYTECODE, pycs, []).data)[0][1]
+        source: unpacked(record_member(planned(source=source), BYTECODE, pycs, []).data)[0][2]
         for source in ("archive", "disk")
     }
     assert names == {"archive": (), "disk": ("linecache",)}
@@ -178,10 +179,19 @@ def test_the_same_gives_the_same_bytes_and_other_content_another_identity() -> N
     assert record_member(PLAN, other, {}, records).data[:16] != first[:16]
 
 
+def test_a_record_has_a_part_of_the_hash_of_the_source() -> None:
+    pycs = {"a.py": b"magic..." + bytes(range(1, 9)) + b"code"}
+    data = record_member(PLAN, BYTECODE, pycs, [member("a.pyc"), member("b.pyc")]).data
+    _, later = unpacked(data)
+    found = index(later[3], later[4])
+    assert found["a"][3] >> 8 == int.from_bytes(bytes([1, 2, 3]), "little")
+    assert found["b"][3] >> 8 == 0
+
+
 @pytest.mark.parametrize("source", ["archive", "disk", "none"])
 def test_settings_say_where_the_sources_are(source: str) -> None:
     now, _ = unpacked(record_member(planned(source=source), BYTECODE, {}, []).data)
-    assert now[11] == source
+    assert now[12] == source
 
 
 def test_the_shim_gets_the_place() -> None:

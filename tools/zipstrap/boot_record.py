@@ -73,7 +73,7 @@ def record_member(
 ) -> Member:
     """Return the last member of the library's archive. Pure.
 
-    *bytecode* has the .pyc of the importer's two parts and *pycs* those of the library's members, by the
+    *bytecode* has the .pyc of the importer's parts and *pycs* those of the library's members, by the
     names of their sources; *records* say where these are in the archive. The data begins with an identity of
     all this, which is in front of the second tuple too: a start knows by it that the archive is its own.
     """
@@ -96,9 +96,9 @@ def record_member(
     later = marshal.dumps(second, _MARSHAL)
     digests = _digests(records)
     # not copied once more: marshal reads each where it lies, and every start pays for each page
-    blobs = (core, *boot.values())
+    blobs = (core, bytecode["zipstrap_importer_away.py"][_HEAD:], *boot.values())
     places = [-sum(map(len, blobs[number:])) for number in range(len(blobs))]
-    first: Any = (places[0], tuple(boot), tuple(places[1:]), *_settings(plan))
+    first: Any = (*places[:2], tuple(boot), tuple(places[2:]), *_settings(plan))
     now = b"".join((marshal.dumps(first, _MARSHAL), *blobs))
     identity = hashlib.sha256(b"".join((digests, now, later))).digest()[:_IDENTITY_SIZE]
     sizes = len(now).to_bytes(4, "little") + len(later).to_bytes(4, "little")

@@ -160,7 +160,7 @@ def prepare(
         layout,
         selection,
         settings.options,
-        () if archive_only else _hooks(facts, settings),
+        () if archive_only else _hooks(facts, settings, generation=generation),
         [str(library.path) for library in linkage.private] if linkage else (),
         modules_of_commands(
             Path(facts.executable), settings.options.hot_of, os.environ if environ is None else environ
@@ -174,7 +174,7 @@ def prepare(
     return Prepared(plan, reader, linkage, broken, (*plan.notes, *_linkage_notes(linkage)))
 
 
-def _hooks(facts: Facts, settings: Settings) -> tuple[HookFile, ...]:
+def _hooks(facts: Facts, settings: Settings, *, generation: bool) -> tuple[HookFile, ...]:
     if settings.layout == "directory":
         return ()  # it is there to be compared with, so there is nothing of ours in its starts
     return hook_files(
@@ -183,6 +183,7 @@ def _hooks(facts: Facts, settings: Settings) -> tuple[HookFile, ...]:
         zips=settings.options.zips,
         importer=settings.layout == "fast",
         compiler=not settings.options.bytecode,
+        generation=generation,
     )
 
 

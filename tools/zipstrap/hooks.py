@@ -54,7 +54,9 @@ _BOOT = (
     ("boot_shim.py", "stands in for encodings, the first module of a start, and installs the importer"),
     ("zipstrap_importer.py", "imports the library's modules from its archive"),
     ("zipstrap_importer_rest.py", "what few starts need of the importer"),
+    ("zipstrap_importer_away.py", "takes the importer's place when a converted installation is restored"),
 )
+_GENERATION = ("boot_generation.py", "keeps a start with the generation of its executable")
 
 #: name in the front of a prefix → resource and reason; see ``docs/explanation/generations.md``
 _FRONT = {
@@ -124,11 +126,13 @@ def hook_files(
     zips: str = "sitecustomize",
     importer: bool = False,
     compiler: bool = False,
+    generation: bool = False,
 ) -> tuple[HookFile, ...]:
     """Return the hooks for a target of *version* (major, minor), by *guard* action and what adds the *zips*.
 
-    With *importer* the library has an importer of its own, which does what our ``sitecustomize`` would. With
-    *compiler* the archive holds what compiles it where it is installed.
+    With *importer* the library has an importer of its own, which does what our ``sitecustomize`` would, and
+    in a *generation* sees that a start stays with it. With *compiler* the archive holds what compiles it
+    where it is installed.
     There is no file that would do nothing. Raises :class:`UsageError` for a *guard* not in
     :data:`GUARD_ACTIONS` or a *zips* not in :data:`ZIPS_BY`, and :class:`UnsupportedError` for a ``.start``
     file where nothing reads it.
@@ -141,7 +145,8 @@ def hook_files(
             cure="use --zips pth",
         )
     ours = bake_guard(_resource("sitecustomize.py"), guard, zips=zips == "sitecustomize")
-    files = [HookFile("boot", name, _resource(name), reason) for name, reason in _BOOT] if importer else []
+    boot = (*_BOOT, _GENERATION) if generation else _BOOT
+    files = [HookFile("boot", name, _resource(name), reason) for name, reason in boot] if importer else []
     if not importer and (guard != "off" or zips == "sitecustomize"):
         files.append(HookFile("archive", "sitecustomize.py", ours, "checks the boot, adds the zips, chains"))
     if compiler:

@@ -227,7 +227,9 @@ def _write_two_archives(
     members, size, sha256 = write_archive_file(library, contents.members, mtime=mtime, last=last)
     shim = shim_member(contents.boot["boot_shim.py"], members[-1], made[0].data)
     found = folder / PurePosixPath(layout.archive).name
-    _, found_size, found_sha256 = write_archive_file(found, [shim], mtime=mtime)
+    generation = contents.boot.get("boot_generation.py")
+    beside = [] if generation is None else [Member("zipstrap_generation.pyc", generation)]
+    _, found_size, found_sha256 = write_archive_file(found, [shim, *beside], mtime=mtime)
     found.chmod(0o644)
     reason = "the interpreter finds it by its own search, and it starts the importer of the library's archive"
     return (
