@@ -261,6 +261,8 @@ class Root:
 
     def remove(self, path: str) -> None:
         """Remove the file or the link *path*; one that is not there is gone already."""
+        if not self.exists(path):
+            return  # on a file system that cannot be written to, unlink(2) would not say so
         with self._parent(path) as (folder, name):
             if _unlink(name, folder):
                 os.fsync(folder)
