@@ -74,6 +74,23 @@ def test_nothing_is_started(copy: Path, digest: str) -> None:
     assert not ran.exists()
 
 
+@pytest.mark.parametrize("place", ["library", "site"])
+def test_nothing_is_started_of_what_was_added(place: str, copy: Path, digest: str) -> None:
+    layout = load_manifest(copy).layout
+    ran = copy.parent / "ran"
+    name = f"{layout.library}/sitecustomize.py" if place == "library" else f"{layout.site}/added.pth"
+    (copy / name).write_text(f"import os; os.close(os.open({str(ran)!r}, os.O_CREAT))\n")
+    done = zipstrap("verify", copy, "--expect", digest, "--format", "json")
+    report = json.loads(done.stdout)
+    told = {check["code"] for check in report["checks"] if check["status"] in ("failed", "warned")}
+    assert told & {"ZS401", "ZS402"}
+    assert report["boots"] == []
+    assert not ran.exists()
+    # it is what would have been run
+    zipstrap("verify", copy)
+    assert ran.exists()
+
+
 def test_other_manifest(copy: Path, digest: str) -> None:
     path = copy / MANIFEST_NAME
     path.write_text(path.read_text().replace('"profile": "minimal"', '"profile": "standard"'))

@@ -27,6 +27,7 @@ __all__ = [
     "add_tree",
     "add_verb",
     "find",
+    "folder",
     "limits_of",
     "milliseconds",
     "positive",
@@ -191,6 +192,13 @@ def add_tree(verb: argparse.ArgumentParser) -> None:
         "(default: sitecustomize)",
     )
     verb.add_argument("--no-verify", action="store_true", help="leave the tree unverified, and say so")
+
+
+def folder(text: str) -> Path:
+    """Return the path that *text* is; an empty one is a variable that was not set, not this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return Path(text)
 
 
 def positive(text: str) -> int:

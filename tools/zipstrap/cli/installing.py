@@ -14,6 +14,7 @@ from .arguments import (
     add_selection,
     add_tree,
     add_verb,
+    folder,
     positive,
     processors,
     settings_of,
@@ -94,7 +95,7 @@ def add_verbs(verbs: Any) -> None:
 
 def _add_prefix(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "--prefix", required=True, type=Path, metavar="P", help="the folder that has bin and lib"
+        "--prefix", required=True, type=folder, metavar="P", help="the folder that has bin and lib"
     )
 
 

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from zipstrap.errors import UsageError
 
-from .arguments import PYTHON_HELP, add_selection, add_tree, add_verb, find, settings_of, target_of_arguments
+from .arguments import (
+    PYTHON_HELP,
+    add_selection,
+    add_tree,
+    add_verb,
+    find,
+    folder,
+    settings_of,
+    target_of_arguments,
+)
 from .making import broken_lines, imports_to_json, show_failure, show_plan
 from .terminal import count, note_lines, print_json, progress
 
@@ -27,7 +36,7 @@ def add_verbs(verbs: Any) -> None:
     verb = add_verb(verbs, "stage", _run_stage, "put a tree's files below a DESTDIR, for a package")
     verb.add_argument("python", nargs="?", metavar="PYTHON", help=PYTHON_HELP)
     verb.add_argument(
-        "--destdir", required=True, type=Path, metavar="D", help="what stands for / while packaging"
+        "--destdir", required=True, type=folder, metavar="D", help="what stands for / while packaging"
     )
     verb.add_argument("--prefix", required=True, metavar="PREFIX", help="where the tree will lie, e.g. /usr")
     verb.add_argument(

@@ -187,6 +187,12 @@ def uninstall(
         if name is not None and name not in state.names():
             there = f"installed are {', '.join(state.names())}" if state.names() else "nothing is installed"
             raise UsageError(f"there is no {name} in {prefix}", cure=f"name another one: {there}")
+        others_there = [each for each in state.names() if each not in names]
+        if purge and others_there:
+            raise UsageError(
+                f"--purge would take what {', '.join(others_there)} may use too: they share bin and share",
+                cure="leave --purge out, and remove packages with pip; it is for the last version",
+            )
         notes = [f"removed what an earlier run had left: {path}" for path in cleared]
         doomed = [generation for each in names for generation in state.named(each)]
         if not force:

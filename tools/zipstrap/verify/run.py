@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from zipstrap.archive import Limits
 from zipstrap.conversion import conversion_of
 from zipstrap.errors import UsageError
 from zipstrap.interpreter import Facts
-from zipstrap.layout import in_place_layout
+from zipstrap.layout import archive_name, archive_path, in_place_layout
 from zipstrap.manifest import is_tree, load_manifest, target_of
 from zipstrap.stage import Written
 
@@ -26,6 +27,10 @@ __all__ = ["verify_interpreter", "verify_tree"]
 
 #: hooks, libraries and modes that are those of an installation before it is converted
 _BROUGHT = frozenset({"ZS401", "ZS501", "ZS502", "ZS503", "ZS601"})
+
+
+#: start-up files of others, which warn only: they may be what the user has installed
+_RUN_BY_STARTS = frozenset({"ZS401", "ZS402"})
 
 
 def verify_tree(
@@ -64,12 +69,12 @@ def verify_tree(
         integrity = check_integrity(tree, manifest, known=written, limits=limits)
         written, changed = integrity.hashed, integrity.changed
     named = tree.absolute()
-    evidence = gather_evidence(
+    gather = functools.partial(
+        gather_evidence,
         Path(os.path.realpath(tree)),
         manifest.target,
         manifest.layout,
         manifest,
-        modes=MODES if start and not changed else (),
         jobs=jobs,
         strict=strict,
         kernel=kernel,
@@ -80,6 +85,16 @@ def verify_tree(
         changed=changed,
         digests=digests,
     )
+    modes = MODES if start and not changed else ()
+    if modes and expected is not None:
+        # What was added is not in the manifest, and some of it would run in a start: it is looked for first.
+        still = gather(modes=())
+        if any(
+            result.status == "failed" or (result.status == "warned" and result.code in _RUN_BY_STARTS)
+            for result in judge(still)
+        ):
+            return Verification(named, still, judge(still))
+    evidence = gather(modes=modes)
     return Verification(
         shown_as or named, evidence, judge(evidence), to_be_moved=shown_as is not None and shown_as != named
     )
@@ -118,7 +133,12 @@ def verify_interpreter(
             "this interpreter has no manifest, which --expect is about", file=root, cure="name a tree"
         )
     conversion = conversion_of(facts)
-    layout = in_place_layout(facts, "standard" if conversion is None else conversion.layout)
+    if conversion is not None:
+        name = conversion.layout
+    else:  # one that was staged has no manifest, unless it was asked for
+        beside = Path(archive_path(facts)).with_name(archive_name(facts).replace(".zip", "-library.zip"))
+        name = "fast" if beside.is_file() else "standard"
+    layout = in_place_layout(facts, name)
     evidence = gather_evidence(
         Path(os.path.realpath(root)),
         target_of(facts),
