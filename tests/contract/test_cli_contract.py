@@ -13,16 +13,22 @@ import zipstrap
 
 #: What the command can do; a new verb belongs here.
 VERBS = (
+    "audit",
     "bench",
     "build",
+    "compile",
     "convert",
+    "facts",
     "gc",
+    "hooks",
     "inspect",
     "install",
     "list",
     "pack",
     "restore",
     "rollback",
+    "stage",
+    "test",
     "uninstall",
     "verify",
 )
@@ -65,6 +71,8 @@ def test_every_verb_has_help_of_its_own(verb: str, tmp_path: Path) -> None:
     ("arguments", "named"),
     [
         ((), "VERB"),
+        (("install", "3.13", "--prefix", ""), "--prefix: the name is empty"),
+        (("stage", "3.13", "--prefix", "/usr", "--destdir", ""), "--destdir: the name is empty"),
         (("bulid",), "bulid"),
         (("pack",), "--output"),
         (("pack", "-o", "archive.zip", "--no-such-option"), "--no-such-option"),

@@ -292,6 +292,10 @@ def test_versions_side_by_side(interpreters: list[Target], tmp_path: Path) -> No
     assert (prefix.root / "bin/python3").readlink() == Path(newer.name)
     assert prefix.list()["current"] == {older.name: 1, newer.name: 2}
     prefix.do("rollback", status=2)  # which?
+    before = prefix.files()
+    refused = newer.do("uninstall", newer.target.id, "--purge", status=2)
+    assert f"--purge would take what {older.name} may use too" in refused.stderr
+    assert prefix.files() == before
     newer.do("uninstall", newer.target.id)
     assert (prefix.root / "bin/python3").readlink() == Path(older.name)
     assert run([older.python, "-c", "import json"]).returncode == 0

@@ -64,6 +64,16 @@ def works(target: Target, prefix: Path) -> None:
     assert done.stdout.startswith(str(prefix))
 
 
+@pytest.mark.parametrize("layout", ["fast", "standard"])
+def test_what_was_staged_without_a_manifest_is_verified(
+    interpreters: list[Target], layout: str, tmp_path: Path
+) -> None:
+    one = usual(interpreters)
+    staged(one, tmp_path / "D", "--prefix", "/opt/py", "--profile", "minimal", "--layout", layout)
+    done = zipstrap("verify", interpreter(one, tmp_path / "D/opt/py"))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
 def files_with(root: Path, words: Iterable[bytes]) -> list[str]:
     return [
         str(path)

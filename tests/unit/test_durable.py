@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from zipstrap.durable import NEW_SUFFIX, Root, open_ancestors, sync_tree
+from zipstrap.durable import NEW_SUFFIX, Root, open_ancestors
 from zipstrap.errors import FileError
 
 HOLDER = """\
@@ -173,7 +173,8 @@ def test_every_file_and_folder_is_flushed(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "a/b/link").symlink_to("nowhere")
     synced = []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.readlink(f"/proc/self/fd/{handle}")))
-    sync_tree(tmp_path)
+    with Root(tmp_path.parent) as above:
+        above.sync(tmp_path.name)
     names = {os.path.relpath(path, tmp_path) for path in synced}
     assert names == {".", "a", "a/b", "a/file"}
 

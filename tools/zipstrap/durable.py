@@ -26,8 +26,6 @@ __all__ = [
     "OpenAncestor",
     "Root",
     "open_ancestors",
-    "sync_folder",
-    "sync_tree",
     "unfinished_name",
 ]
 
@@ -362,7 +360,7 @@ class Root:
                 os.close(handle)
 
     def sync(self, path: str) -> None:
-        """Flush the folder *path* and all in it to the disk; see :func:`sync_tree`."""
+        """Flush the folder *path* and all in it to the disk."""
         with _failing(self.path / path):
             handle = self._open_folder(path)
             try:
@@ -443,26 +441,6 @@ def _sync_all(folder: int) -> None:
             finally:
                 os.close(handle)
     os.fsync(folder)
-
-
-def sync_tree(folder: Path) -> None:
-    """Flush *folder*, and every file and folder in it, to the disk."""
-    with _failing(folder):
-        handle = os.open(folder, _FOLDER)
-        try:
-            _sync_all(handle)
-        finally:
-            os.close(handle)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the names in *folder* to the disk."""
-    with _failing(folder):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,10 @@ from .arguments import (
     settings_of,
     target_of_arguments,
 )
-from .making import show_plan
+from .making import show_failure, show_plan
 from .terminal import print_json, progress
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
-    from zipstrap.build import BuildFailed
     from zipstrap.generations.change import Changed
 
 __all__ = ["add_verbs"]
@@ -143,7 +142,8 @@ def _run_install(arguments: argparse.Namespace) -> int:
         with progress(arguments) as show:
             changed = install(facts, _prefix(arguments), settings, on_progress=show)
     except BuildFailed as failure:
-        return _show_failure(failure, arguments)
+        show_failure(failure.verification, arguments, {"generation": None})
+        raise
     return _show_changed(changed, arguments)
 
 
@@ -160,20 +160,9 @@ def _run_rollback(arguments: argparse.Namespace) -> int:
             jobs=processors(),
         )
     except BuildFailed as failure:
-        return _show_failure(failure, arguments)
+        show_failure(failure.verification, arguments, {"generation": None})
+        raise
     return _show_changed(changed, arguments)
-
-
-def _show_failure(failure: BuildFailed, arguments: argparse.Namespace) -> int:
-    from zipstrap.verify.report import verification_to_json, verification_to_text
-
-    if arguments.format == "json":
-        verification = verification_to_json(failure.verification)
-        print_json({"schema_version": 1, "generation": None, "verification": verification})
-    else:
-        sys.stdout.write(verification_to_text(failure.verification, verbose=arguments.verbose))
-    print(f"zipstrap: {failure}", file=sys.stderr)
-    return failure.exit_status
 
 
 def _show_changed(changed: Changed, arguments: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ from .arguments import PYTHON_HELP, add_selection, add_tree, add_verb, settings_
 from .terminal import by_reason, count, first_of, note_lines, print_json, progress
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
-    from zipstrap.build import BuildFailed, Built, Packed, Prepared
+    from zipstrap.build import Built, Packed, Prepared
     from zipstrap.imports import Import
-    from zipstrap.interpreter import Facts
     from zipstrap.manifest import Manifest
+    from zipstrap.verify.report import Verification
 
 __all__ = ["add_verbs", "broken_lines", "imports_to_json", "show_failure", "show_plan"]
 
@@ -52,7 +52,7 @@ def _run_build(arguments: argparse.Namespace) -> int:
         with progress(arguments) as show:
             built = build(facts, destination, settings, on_progress=show)
     except BuildFailed as failure:
-        show_failure(failure, facts, arguments)
+        show_failure(failure.verification, arguments, {"tree": None, "target": facts.name})
         raise
     if arguments.format == "json":
         print_json(_built_to_json(built))
@@ -61,21 +61,16 @@ def _run_build(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def show_failure(failure: BuildFailed, facts: Facts, arguments: argparse.Namespace) -> None:
-    """Print what verify found wrong with what was made."""
+def show_failure(
+    verification: Verification, arguments: argparse.Namespace, what: Mapping[str, str | None]
+) -> None:
+    """Print what verify found wrong with what was made, and is not there; *what* names it in JSON."""
     from zipstrap.verify.report import verification_to_json, verification_to_text
 
     if arguments.format == "json":
-        print_json(
-            {
-                "schema_version": 1,
-                "tree": None,
-                "target": facts.name,
-                "verification": verification_to_json(failure.verification),
-            }
-        )
+        print_json({"schema_version": 1, **what, "verification": verification_to_json(verification)})
     elif not arguments.quiet:
-        sys.stdout.write(verification_to_text(failure.verification, verbose=arguments.verbose))
+        sys.stdout.write(verification_to_text(verification, verbose=arguments.verbose))
 
 
 def _run_pack(arguments: argparse.Namespace) -> int:

@@ -92,7 +92,7 @@ def _run_stage(arguments: argparse.Namespace) -> int:
                 on_progress=show,
             )
     except BuildFailed as failure:
-        show_failure(failure, facts, arguments)
+        show_failure(failure.verification, arguments, {"tree": None, "target": facts.name})
         raise
     if arguments.format == "json":
         print_json(_staged_to_json(staged))

@@ -89,11 +89,12 @@ def verify_tree(
     if modes and expected is not None:
         # What was added is not in the manifest, and some of it would run in a start: it is looked for first.
         still = gather(modes=())
+        results = judge(still)
         if any(
             result.status == "failed" or (result.status == "warned" and result.code in _RUN_BY_STARTS)
-            for result in judge(still)
+            for result in results
         ):
-            return Verification(named, still, judge(still))
+            return Verification(named, still, results)
     evidence = gather(modes=modes)
     return Verification(
         shown_as or named, evidence, judge(evidence), to_be_moved=shown_as is not None and shown_as != named
