@@ -13,6 +13,7 @@
 # of failed imports are trimmed by that name (Python/import.c, remove_importlib_frames). Its namespace is
 # called importlib._zipstrap, because debuggers skip importlib* (Lib/bdb.py).
 
+import _imp
 import sys
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import SourceFileLoader, _LoaderBasics
@@ -209,14 +210,8 @@ def watch(at_site):
 def is_ours():
     # Tell whether the start is the tree's own beyond doubt: every path is spelled as in the tree.
     global looked_at
-    if not looked_at:
-        if not sys.base_prefix + "/" == sys.base_exec_prefix + "/" == TREE:
-            return False
-        try:
-            if readlink("/proc/self/exe").rpartition("/")[0] != TREE + EXECUTABLE_PLACE:
-                return False
-        except OSError:  # a system without /proc
-            return False
+    if not looked_at and not (RUNS and sys.base_prefix + "/" == sys.base_exec_prefix + "/" == TREE):
+        return False
     for entry in sys.path:
         if entry.endswith("/lib-dynload") and not entry.startswith(TREE):
             return False
@@ -250,7 +245,35 @@ def install(names):
     # Up to 3.10 only site knows whether this is a venv.
     if sys.version_info >= (3, 11) or sys.flags.no_site:
         watch(False)
+    if RUNS and not sys.abiflags and is_main_interpreter():
+        set_boot_aside()
     return spec.loader.get_code("encodings")
+
+
+def is_main_interpreter():
+    # Only it ends with the process: what is set aside in another would never be given back.
+    try:
+        from _thread import _is_main_interpreter
+    except ImportError:  # up to 3.11 all interpreters share ImportError, and each has a zipimport of its own
+        return len([kind for kind in ImportError.__subclasses__() if kind.__name__ == "ZipImportError"]) == 1
+    return _is_main_interpreter()
+
+
+def set_boot_aside():
+    # What is there before the first module of the library lives as long as the process. The collector goes
+    # through it in vain, above all at exit: a tenth of an empty start. It does so again, and gc's functions
+    # tell of it, as soon as anybody imports gc.
+    def create_builtin(spec):
+        if getattr(spec, "name", "") == "gc":
+            _imp.create_builtin = create
+            collector.unfreeze()
+        return create(spec)
+
+    create = _imp.create_builtin
+    collector = create(ModuleSpec("gc", None))
+    sys.modules.pop("gc", None)
+    collector.freeze()
+    _imp.create_builtin = create_builtin
 
 
 if MENDS:
@@ -277,3 +300,7 @@ ARCHIVE_NAME = ARCHIVE[ARCHIVE.rfind("/") :]
 ENDS = ("", ".py", ".pyc") + tuple(extension_suffixes())
 ROOT = LibraryImporter("", FOLDER[:-1])
 METHOD = type(ROOT.find_spec)
+try:  # Is the tree's own executable what runs? An application that embeds Python may end it and start anew.
+    RUNS = readlink("/proc/self/exe").rpartition("/")[0] == TREE + EXECUTABLE_PLACE
+except OSError:  # a system without /proc
+    RUNS = False

@@ -1500,6 +1500,78 @@ print(email.charset.ALIASES, email.header.Header("\\u20ac", "utf-8").encode())
         ),
     ),
     Probe(
+        "collector-as-usual",
+        """\
+import _imp, sys
+print("gc" in sys.modules)
+import gc, os
+print(gc.isenabled(), gc.get_threshold(), gc.callbacks, gc.garbage, repr(gc))
+seen = {id(found) for found in gc.get_objects()}
+for name in ("sys", "builtins", "posix", "encodings", "codecs", "os", "zipimport", "_frozen_importlib"):
+    print(name, id(sys.modules[name].__dict__) in seen)
+print(id(sys.modules) in seen, any(found is sys.__dict__ for found in gc.get_referrers(sys.modules)))
+print(repr(_imp.create_builtin), gc is __import__("gc"), gc.__spec__, sorted(vars(gc))[:4])
+""",
+    ),
+    Probe("collector-frozen-objects", "import gc\nprint(gc.get_freeze_count())\n"),
+    Probe(
+        "collector-imported-by-others",
+        """\
+import importlib.util, sys
+spec = importlib.util.find_spec("gc")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+print(module.isenabled(), module.__name__, "gc" in sys.modules)
+import _imp
+try:
+    _imp.create_builtin(None)
+except (AttributeError, TypeError) as error:
+    print(type(error).__name__, error)
+""",
+    ),
+    Probe(
+        "collected-at-exit",
+        """\
+import weakref
+
+class Knot:
+    def __init__(self, name, text=None):
+        self.name, self.knot = name, self
+        self.file = open(name, "w")
+        self.file.write("written at exit by " + name)
+
+    def __del__(self):
+        print("gone:", self.name)
+
+Knot("unreachable")
+held = Knot("held")
+import os
+os.held_there = Knot("held by a module of the library")
+object_of_boot = type(os.environ)
+object_of_boot.held = Knot("held by a class of the library")
+watched = weakref.ref(held, lambda _: print("the reference to", "held", "is dead"))
+""",
+        sort=True,
+    ),
+    Probe(
+        "collector-in-another-interpreter",
+        """\
+import importlib
+for name in ("_interpreters", "_xxsubinterpreters"):
+    try:
+        interpreters = importlib.import_module(name)
+        break
+    except ImportError:
+        pass
+else:
+    raise SystemExit("none here")
+for _ in range(2):
+    made = interpreters.create()
+    interpreters.run_string(made, "import _imp; print(type(_imp.create_builtin).__name__, flush=True)")
+    interpreters.destroy(made)
+""",
+    ),
+    Probe(
         "walk-frames",
         "import sys, gc, json, textwrap, types\nprint(len([f for f in gc.get_objects() if isinstance(f, types.FunctionType) and f.__module__ == 'json.decoder']))\n",
     ),
@@ -1619,4 +1691,9 @@ sys.exit(bool(errors))
 #: docs/explanation/the-importer.md tells people.
 KNOWN: Mapping[str, tuple[tuple[int, int], tuple[int, int], str]] = {
     "pydoc-sys": (ALWAYS, EVER, "sys.path_hooks has one hook more"),
+    "collector-frozen-objects": (
+        (3, 12),
+        (3, 12),
+        "3.12 sets some hundred objects of its own aside before the first import; they come back with ours",
+    ),
 }
