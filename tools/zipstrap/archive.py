@@ -8,6 +8,7 @@ zipimport reads that only since 3.13 (``Lib/zipimport.py``).
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import stat
 import struct
@@ -584,9 +585,9 @@ class _Source:
         chunks = []
         missing = size
         try:
-            self.stream.seek(offset)
             while missing:
-                chunk = self.stream.read(missing)
+                # by place, so that several threads may read
+                chunk = os.pread(self.stream.fileno(), missing, offset + size - missing)
                 if not chunk:
                     raise self.bad(Rejection.SHRUNK, "the file became shorter", offset + size - missing)
                 chunks.append(chunk)
