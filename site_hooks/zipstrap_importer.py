@@ -134,6 +134,8 @@ class LibraryImporter(SourceFileLoader, zipimporter):
             return rest().get_code(self, fullname)
         code = loads(data[at:])
         _fix_co_filename(code, self.path)
+        if not BOOT:
+            let_go()
         return code
 
     def invalidate_caches(self):
@@ -165,7 +167,7 @@ def path_hook(path):
             finder = rest().finder_of(path)
             if finder is not None:
                 return finder
-        elif MENDS and not is_directory(path):
+        elif MENDS and may_be_archive(path):
             rest().mend_zipimporter()  # the next hook
     raise ImportError("not of the library's archive", path=path)
 
@@ -198,6 +200,7 @@ def watch(at_site):
             rest().guard()
         if at_site:
             del globals()["is_ours"]
+            let_go()
             for place in SITE_PLACES if ZIPS else ():
                 if TREE + place in sys.path and access(TREE + place + "/zips/.", F_OK):
                     from zipstrap_zips import add
@@ -205,6 +208,13 @@ def watch(at_site):
                     add(TREE + place)
     except Exception:
         pass  # no start fails because of us
+
+
+def let_go():
+    # Keep of DATA what BOOT still names and what is behind it: as much memory as a start takes for nothing.
+    global DATA
+    if DATA is not None:
+        DATA = memoryview(bytes(DATA[min((AWAY_PLACE,) + tuple(BOOT.values())) :]))
 
 
 def is_ours():
@@ -278,9 +288,22 @@ def set_boot_aside():
 
 if MENDS:
 
-    def is_directory(path):
+    def may_be_archive(path):
+        # A script is asked about too: it is no reason to read the index.
+        from posix import O_CLOEXEC, O_RDONLY, close, open, pread
+
         try:
-            return stat(path)[0] & 0o170000 == 0o040000
+            look = stat(path)
+            if look[0] & 0o170000 != 0o100000:
+                return False
+            file = open(path, O_RDONLY | O_CLOEXEC)
+            try:
+                # where zipimport looks for the end record: its 22 bytes, and a comment of at most 65535
+                return b"PK\5\6" in pread(file, 65557, max(0, look[6] - 65557))
+            finally:
+                close(file)
+        except NotADirectoryError:  # a folder in an archive
+            return True
         except (OSError, ValueError):
             return False
 

@@ -47,7 +47,7 @@ ZSTANDARD, DICTIONARY = 32, 64
 PACKED = DEFLATED | ZSTANDARD | DICTIONARY
 FRAMES = None
 number = int.from_bytes
-del LATER, NAMES, FILES
+del LATER, NAMES, FILES, _
 
 
 class Rest:
@@ -462,8 +462,10 @@ def reduce(self):
     return external.SourceFileLoader, (self.name, self.path)
 
 
-if not BOOT:
+if not BOOT or "watch" not in globals():
+    # site has run: what it did not ask for (_bootlocale) is as quickly read from its own place
     LibraryImporter.get_code = Rest.get_code
+    BOOT.clear()
     DATA = None
 LibraryImporter.__reduce__ = reduce
 LibraryImporter.__copy__ = LibraryImporter.__deepcopy__ = lambda self, memo=None: self

@@ -56,7 +56,7 @@ def blobs(data: bytes) -> list[bytes]:
     """Return the importer's bytecode and that of the modules of the first part, as the places in it say."""
     now = data[24 : 24 + int.from_bytes(data[16:20], "little")]
     core, away, _, places, *_ = marshal.loads(now)
-    return [now[start:end] for start, end in pairwise([core, away, *places, None])]
+    return [now[start:end] for start, end in pairwise([core, *places, away, None])]
 
 
 def index(names: tuple[str, ...], records: bytes, separator: str = ".") -> dict[str, tuple[int, ...]]:
@@ -94,7 +94,7 @@ def test_parts_lie_where_the_importer_unpacks_them() -> None:
         PLAN.layout.dynload,
         PLAN.layout.library_archive,
     )
-    assert blobs(made.data) == [b"short part", b"away", b"code"]
+    assert blobs(made.data) == [b"short part", b"code", b"away"]
     assert later[0] == b"rest"
 
 
@@ -103,7 +103,7 @@ def test_boot_modules_come_without_the_head_of_their_pyc() -> None:
     pycs = {f"{name.replace('.', '/')}.py": HEAD + name.encode() for name in wanted}
     data = record_member(PLAN, BYTECODE, pycs, []).data
     assert unpacked(data)[0][2] == wanted
-    assert blobs(data) == [b"short part", b"away", *(name.encode() for name in wanted)]
+    assert blobs(data) == [b"short part", *(name.encode() for name in wanted), b"away"]
 
 
 def test_what_has_to_see_the_sources_in_the_archive_comes_not_with_the_boot_set() -> None:

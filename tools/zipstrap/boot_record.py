@@ -96,9 +96,10 @@ def record_member(
     later = marshal.dumps(second, _MARSHAL)
     digests = _digests(records)
     # not copied once more: marshal reads each where it lies, and every start pays for each page
-    blobs = (core, bytecode["zipstrap_importer_away.py"][_HEAD:], *boot.values())
+    # The importer keeps the end: modules that a start did not ask for, and what stands in for the archive.
+    blobs = (core, *boot.values(), bytecode["zipstrap_importer_away.py"][_HEAD:])
     places = [-sum(map(len, blobs[number:])) for number in range(len(blobs))]
-    first: Any = (*places[:2], tuple(boot), tuple(places[2:]), *_settings(plan))
+    first: Any = (places[0], places[-1], tuple(boot), tuple(places[1:-1]), *_settings(plan))
     now = b"".join((marshal.dumps(first, _MARSHAL), *blobs))
     identity = hashlib.sha256(b"".join((digests, now, later))).digest()[:_IDENTITY_SIZE]
     sizes = len(now).to_bytes(4, "little") + len(later).to_bytes(4, "little")
