@@ -18,7 +18,13 @@ from zipstrap.worker import UNSUPPORTED_STATUS, clean_environment
 from tests.target.interpreters import MINORS, Target, find_python2, lack_version
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted([*ROOT.glob("tools/zipstrap/_in_target/*.py"), *ROOT.glob("site_hooks/*.py")])
+FILES = sorted(
+    [
+        *ROOT.glob("tools/zipstrap/_in_target/*.py"),
+        *ROOT.glob("tools/zipstrap/portable/*.py"),
+        *ROOT.glob("site_hooks/*.py"),
+    ]
+)
 #: Meets interpreters that are too old, and has to tell them so.
 PROBE = ROOT / "tools/zipstrap/_in_target/probe.py"
 
@@ -81,7 +87,9 @@ def modules(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def beside(path: Path) -> set[str]:
-    """Return what *path* may import besides: hooks are installed together, workers run alone."""
+    """Return what *path* may import besides: hooks and portable modules go together, workers run alone."""
+    if path.parent.name == "portable":
+        return {"." + other.stem for other in path.parent.glob("[!_]*.py")}
     if path.parent.name != "site_hooks":
         return set()
     # what compiles at a build goes into an archive of sources by this name, see zipstrap.hooks
@@ -110,7 +118,7 @@ def test_imports_are_of_the_standard_library_alone(path: Path) -> None:
         f"line {node.lineno}: {name}"
         for node, _ in imports(read(path))
         for name in modules(node)
-        if name.partition(".")[0] not in allowed
+        if name not in allowed and name.partition(".")[0] not in allowed
     ]
     assert strange == []
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2] / "tools/zipstrap"
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ground", ("zipstrap", "zipstrap.data", "zipstrap.errors")),
     ("other people's libraries and files", ("zipstrap.libraries", "zipstrap.start_files")),
+    ("at either floor", ("zipstrap.portable", "zipstrap.portable.archive_reader")),
     (
         "files",
         (
