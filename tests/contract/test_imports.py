@@ -15,6 +15,9 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ground", ("zipstrap", "zipstrap.data", "zipstrap.errors")),
     ("other people's libraries and files", ("zipstrap.libraries", "zipstrap.start_files")),
     ("at either floor", ("zipstrap.portable", "zipstrap.portable.archive_reader")),
+    ("checking plugins, at either floor", ("zipstrap.portable.plugin_checks",)),
+    ("importing them", ("zipstrap.portable.plugin_imports",)),
+    ("loading them", ("zipstrap.portable.plugins",)),
     (
         "files",
         (
@@ -63,6 +66,8 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "zipstrap.source_hash",
         ),
     ),
+    ("parts of plugins, on the host", ("zipstrap.plugins.report", "zipstrap.plugins.vendoring")),
+    ("plugins, on the host", ("zipstrap.plugins",)),
     ("asked of the system", ("zipstrap.owners",)),
     ("compressed", ("zipstrap.compress",)),
     ("what is there, what goes where", ("zipstrap.inventory", "zipstrap.layout")),
@@ -114,6 +119,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "zipstrap.cli.installing",
             "zipstrap.cli.looking",
             "zipstrap.cli.making",
+            "zipstrap.cli.plugging",
         ),
     ),
     ("verbs that print alike", ("zipstrap.cli.packaging",)),
