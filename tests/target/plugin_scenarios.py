@@ -135,6 +135,64 @@ def try_names_do_not_clash(work):
         assert "util" not in sys.modules
 
 
+BY_NAME = """
+import importlib, importlib.util, importlib.resources, pkgutil, sys
+from importlib import import_module, resources
+from importlib.util import find_spec
+import importlib.resources as renamed
+import pkg
+def run():
+    import pkg.sub
+    assert import_module("pkg.sub") is pkg.sub is importlib.import_module("pkg.sub")
+    assert import_module(".sub", "pkg") is import_module(".sub", pkg.__name__) is pkg.sub
+    assert import_module("json").__name__ == "json" == importlib.import_module("json").__name__
+    assert import_module("late").VALUE == VALUE == import_module(".odd-name", "pkg").VALUE
+    assert find_spec("pkg.sub").name == pkg.sub.__name__ and find_spec("json").name == "json"
+    assert importlib.util.find_spec("pkg.none") is None is importlib.util.find_spec(".none", "pkg")
+    assert pkgutil.get_data("pkg", "data.txt") == b"%d" % VALUE
+    assert renamed is resources is importlib.resources
+    if hasattr(resources, "files"):
+        assert resources.files("pkg").joinpath("data.txt").read_bytes() == b"%d" % VALUE
+        assert resources.files(pkg).joinpath("data.txt").read_bytes() == b"%d" % VALUE
+    # deprecated for a while
+    if sys.version_info[:2] not in ((3, 11), (3, 12)):
+        assert resources.read_binary("pkg", "data.txt") == b"%d" % VALUE
+        assert resources.is_resource("pkg", "data.txt")
+    assert "import_module" in dir(importlib) and importlib.import_module.__name__ == "import_module"
+    try:
+        importlib.none
+    except AttributeError:
+        pass
+    try:
+        from importlib import none
+    except ImportError:
+        return VALUE
+"""
+
+
+def named(number):
+    files = {"main.py": BY_NAME + "VALUE = %d" % number, "late.py": "VALUE = %d" % number}
+    files.update({"pkg/__init__.py": "", "pkg/sub.py": "", "pkg/data.txt": str(number)})
+    files["pkg/odd-name.py"] = "VALUE = %d" % number
+    return files
+
+
+def try_modules_by_name(work):
+    """What takes a module by its name finds the plugin's, of its own version."""
+    path = made(work + "/one.zip", named(1))
+    made(work + "/two.zip", named(2))
+    with opened(work) as plugins:
+        plugins.load()
+        old = sys.modules["loaded_plugins.one.main"].run
+        made(path, named(3))
+        assert plugins.refresh().reloaded == ("one",)
+        values = [called.value for called in plugins.call_all()]
+        assert values == [3, 2], [called.fault.traceback for called in plugins.call_all() if called.fault]
+        assert old() == 1
+        assert type(sys.modules["importlib"]).__name__ == "module" and importlib is sys.modules["importlib"]
+    assert old() == 1
+
+
 def try_lazy_imports(work):
     if sys.version_info < (3, 15):
         raise Skipped("lazy imports are from 3.15 on")
@@ -217,6 +275,15 @@ def try_sources_are_seen(work):
         module = sys.modules["loaded_plugins.one.main"]
         assert inspect.getsource(module) == source
         assert inspect.getsource(module.run) == source[source.index("def") :]
+
+
+def try_a_failing_import_is_told_without_the_loader(work):
+    made(work + "/one.zip", {"main.py": "import a", "a.py": "from . import b", "b.py": "\nraise ValueError"})
+    with opened(work) as plugins:
+        (fault,) = plugins.load().faults
+        lines = [line.strip() for line in fault.traceback.splitlines() if line.startswith("  File ")]
+        names = [line.split('"')[1].rpartition("/")[2] for line in lines]
+        assert names == ["main.py", "a.py", "b.py"], fault.traceback
 
 
 def bytecode(source, name="x.py", magic=None, checked=False):

@@ -15,10 +15,11 @@ import pytest
 from zipstrap.data import boot_modules, matches
 from zipstrap.interpreter import Facts, probe
 from zipstrap.linkage import resolve_linkage
+from zipstrap.plugins import vendor
 from zipstrap.verify.boots import MODES
 
 from .interpreters import Hidden, Target
-from .trees import Tree, make_tree, run, shared_tree, usual, zipstrap
+from .trees import Tree, make_tree, run, shared_tree, try_plugins, usual, zipstrap
 
 #: What the issue asks of every tree; _sqlite3 and _ssl are extension modules with libraries of the system.
 WANTED = ("json", "ssl", "sqlite3", "asyncio")
@@ -576,3 +577,13 @@ def test_what_is_excluded_is_missing_and_said(interpreters: list[Target], tmp_pa
     assert run([python, "-c", "import colorsys"]).returncode == 0
     assert "No module named 'textwrap'" in run([python, "-c", "import textwrap"]).stderr
     assert zipstrap("verify", tmp_path / "T", "-q").returncode == 0
+
+
+def test_plugins_are_loaded_in_a_tree(tree: Tree, tmp_path: Path) -> None:
+    vendor(tmp_path)
+    answers = try_plugins(tree.executable, tmp_path, tmp_path / "work")
+    wrong = {
+        name: said for name, said in answers.items() if said != "ok" and not said.startswith("skipped: ")
+    }
+    assert wrong == {}
+    assert len(answers) > 20

@@ -19,14 +19,13 @@ from zipstrap import plugins as host_plugins
 from zipstrap.plugins import vendor
 
 from .interpreters import Target, found, lack
-from .trees import run, usual, zipstrap
+from .trees import PLUGIN_SCENARIOS, run, try_plugins, usual, zipstrap
 
-SCENARIOS = Path(__file__).with_name("plugin_scenarios.py")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/plugins"
 
 NAMES = [
     node.name
-    for node in ast.parse(SCENARIOS.read_text(encoding="utf-8")).body
+    for node in ast.parse(PLUGIN_SCENARIOS.read_text(encoding="utf-8")).body
     if isinstance(node, ast.FunctionDef) and node.name.startswith("try_")
 ]
 
@@ -37,16 +36,6 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("copy")
     vendor(folder)
     return folder
-
-
-def scenarios(executable: Path, copy: Path, work: Path) -> dict[str, str]:
-    """Run all scenarios in one process, and return what each came to."""
-    work.mkdir(mode=0o700)
-    answer = work.with_suffix(".json")
-    done = run([executable, "-B", "-W", "error", SCENARIOS, copy, work, answer])
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    answers: dict[str, str] = json.loads(answer.read_text())
-    return answers
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +53,7 @@ def test_scenario(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     if target.id not in outcomes:
-        outcomes[target.id] = scenarios(target.executable, copy, tmp_path_factory.mktemp("tried") / "work")
+        outcomes[target.id] = try_plugins(target.executable, copy, tmp_path_factory.mktemp("tried") / "work")
     outcome = outcomes[target.id][name]
     if outcome.startswith("skipped: "):
         pytest.skip(outcome)

@@ -17,7 +17,9 @@ from zipstrap.worker import clean_environment
 
 from .interpreters import Target
 
-__all__ = ["Tree", "make_tree", "shared_tree", "usual", "zipstrap"]
+__all__ = ["PLUGIN_SCENARIOS", "Tree", "make_tree", "shared_tree", "try_plugins", "usual", "zipstrap"]
+
+PLUGIN_SCENARIOS = Path(__file__).with_name("plugin_scenarios.py")
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,19 @@ def shared_tree(target: Target, factory: pytest.TempPathFactory, layout: str = "
         options = ("--layout", layout, "--exclude", "dev")
         _SHARED[target.id, layout] = make_tree(target, factory.mktemp("built") / "T", *options)
     return _SHARED[target.id, layout]
+
+
+def try_plugins(executable: Path, copy: Path, work: Path) -> dict[str, str]:
+    """Run all of plugin_scenarios.py in one process of *executable*, and return what each came to.
+
+    *copy* is a folder with the package zipstrap_plugins, *work* one that is made.
+    """
+    work.mkdir(mode=0o700)
+    answer = work.with_suffix(".json")
+    done = run([executable, "-B", "-W", "error", PLUGIN_SCENARIOS, copy, work, answer])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    answers: dict[str, str] = json.loads(answer.read_text(encoding="utf-8"))
+    return answers
 
 
 def usual(interpreters: Sequence[Target]) -> Target:

@@ -336,7 +336,7 @@ class Content:
             name[:index]
             for name in names
             for index in range(len(name))
-            if name[index] == "/" and _is_dotted(name[:index].replace("/", "."))
+            if name[index] == "/" and "." not in name[:index]
         )
         #: what `import` finds first within the plugin
         self.top = frozenset(
@@ -354,10 +354,6 @@ class Content:
             return self._archive.read(name)
 
 
-def _is_dotted(name: str) -> bool:
-    return all(part.isidentifier() for part in name.split("."))
-
-
 def _modules(names: Iterable[str]) -> dict[str, Module]:
     """Return what can be imported, by dotted name: packages before modules, bytecode before sources."""
     found: dict[str, Module] = {}
@@ -368,9 +364,10 @@ def _modules(names: Iterable[str]) -> dict[str, Module]:
             continue
         folder, _, last = stem.rpartition("/")
         is_package = last == "__init__"
-        dotted = (folder if is_package else stem).replace("/", ".")
-        if dotted and not _is_dotted(dotted):
+        # a dot would part the name: nothing imports __pycache__/x.cpython-313.pyc
+        if "." in stem:
             continue
+        dotted = (folder if is_package else stem).replace("/", ".")
         known = found.get(dotted)
         if known is None or (is_package, suffix == "pyc") > (known.is_package, known.member.endswith("c")):
             source = stem + ".py"

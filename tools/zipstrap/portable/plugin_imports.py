@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib.machinery
 import importlib.util
 import io
@@ -13,7 +14,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .plugin_checks import Content
 
@@ -173,6 +174,96 @@ class _Resources:
                 yield first
 
 
+#: Functions of standard modules whose first argument is a module's name. They import it by themselves, so the
+#: plugin's import does not hear of it: certifi asks for the files of "certifi", rich for a module of "rich".
+_BY_NAME = {
+    "importlib": ("import_module",),
+    "importlib.util": ("find_spec",),
+    "importlib.resources": (
+        "contents",
+        "files",
+        "is_resource",
+        "open_binary",
+        "open_text",
+        "path",
+        "read_binary",
+        "read_text",
+    ),
+    "pkgutil": ("get_data",),
+}
+
+
+class _View(types.ModuleType):
+    """A standard module as a plugin sees it: the same, but that names are looked up in the plugin first."""
+
+    def __init__(self, instance: Instance, real: types.ModuleType) -> None:
+        super().__init__(real.__name__, real.__doc__)
+        self.__dict__.update(
+            {name: getattr(real, name) for name in ("__spec__", "__package__", "__loader__")},
+            _instance=instance,
+            _real=real,
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._real, name)
+        if name in _BY_NAME[self.__name__]:
+            own: dict[str, Callable[..., Any]] = {
+                "import_module": self._import_module,
+                "find_spec": self._find_spec,
+                "get_data": self._get_data,
+            }
+            return self._wrapped(value, own.get(name) or self._by_module(value))
+        return self._instance.view(value) if isinstance(value, types.ModuleType) else value
+
+    def __dir__(self) -> list[str]:
+        return dir(self._real)
+
+    @staticmethod
+    def _wrapped(function: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            return own(*arguments, **named)
+
+        return wrapped
+
+    def _by_module(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Let a function of importlib.resources have the module itself, which it takes as well."""
+
+        def by_module(*arguments: Any, **named: Any) -> Any:
+            full = self._instance.full_name(arguments[0]) if arguments and type(arguments[0]) is str else None
+            if full is not None:
+                arguments = (self._instance.module(full), *arguments[1:])
+            return function(*arguments, **named)
+
+        return by_module
+
+    def _import_module(self, name: str, package: str | None = None) -> Any:
+        full = self._instance.full_name(name, package)
+        if full is None:
+            return self._instance.view(self._real.import_module(name, package))
+        return self._instance.module(full)
+
+    def _find_spec(self, name: str, package: str | None = None) -> Any:
+        full = self._instance.full_name(name, package)
+        if full is None:
+            return self._real.find_spec(name, package)
+        # as the real one, which imports the package above
+        above = full.rpartition(".")[0]
+        if full != self._instance.prefix:
+            self._instance.module(above)
+        return self._instance.spec(full, full[len(self._instance.prefix) + 1 :].replace(".", "/"))
+
+    def _get_data(self, package: str, resource: str) -> Any:
+        full = self._instance.full_name(package)
+        if full is None:
+            return self._real.get_data(package, resource)
+        module = self._instance.module(full)
+        loader = getattr(module, "__loader__", None)
+        if not isinstance(loader, _Loader) or module.__file__ is None:
+            return None
+        return loader.get_data("/".join((module.__file__.rpartition("/")[0], resource)))
+
+
 #: the archives whose modules the import system knows, by what their paths begin with
 _BASES: dict[str, Instance] = {}
 _LOCK = threading.RLock()
@@ -201,6 +292,7 @@ class Instance:
         self.prefix = prefix
         self.retired = False
         self.modules: dict[str, types.ModuleType] = {}
+        self._views: dict[str, types.ModuleType] = {}
         self.builtins = {**vars(builtins), "__import__": self._import}
         self._lock = threading.RLock()
         self._zip: Any = None
@@ -272,7 +364,8 @@ class Instance:
         """Import as the plugin's modules do: its own modules come first."""
         full = self._own_name(name, globals, level)
         if full is None:
-            return builtins.__import__(name, globals, locals, fromlist or (), level)
+            module = builtins.__import__(name, globals, locals, fromlist or (), level)
+            return self.view(module)
         if not self.retired:
             try:
                 module = builtins.__import__(full, None, None, fromlist or ("__name__",), 0)
@@ -286,6 +379,35 @@ class Instance:
             if not self.retired:
                 return module
         return self._import_retired(name, full, fromlist or (), level)
+
+    def module(self, full: str) -> types.ModuleType:
+        """Return the plugin's module with this full name, loaded if need be."""
+        if not self.retired:
+            module = importlib.import_module(full)
+            if not self.retired:
+                return module
+        with self._lock:
+            return self._own(full)
+
+    def full_name(self, name: str, package: str | None = None) -> str | None:
+        """Return the full name of what code of the plugin calls *name*, if it is a module of the plugin."""
+        if name.startswith("."):
+            if not package:
+                return None
+            name = importlib.util.resolve_name(name, package)
+        if name == self.prefix or name.startswith(self.prefix + "."):
+            return name
+        return f"{self.prefix}.{name}" if name.partition(".")[0] in self.content.top else None
+
+    def view(self, module: types.ModuleType) -> types.ModuleType:
+        """Return a standard module as the plugin sees it: some of them take modules by name."""
+        name = getattr(module, "__name__", None)
+        if name not in _BY_NAME or sys.modules.get(name) is not module:
+            return module
+        with self._lock:
+            if name not in self._views:
+                self._views[name] = _View(self, module)
+            return self._views[name]
 
     def _own_name(self, name: str, globals: Mapping[str, Any] | None, level: int) -> str | None:  # noqa: A002
         """Return the full name if this is, relatively or by its first part, a module of the plugin."""

@@ -343,7 +343,9 @@ class Plugins:
             if there is not None or _can_be_found(self.namespace):
                 return False
             package = types.ModuleType(self.namespace, "The packages of loaded plugins.")
-            spec = importlib.machinery.ModuleSpec(self.namespace, None, is_package=True)
+            # Flask, for one, asks for the origin of the first part of a name
+            origin = os.path.realpath(self.folder)
+            spec = importlib.machinery.ModuleSpec(self.namespace, None, origin=origin, is_package=True)
             package.__spec__ = spec
             # empty: its packages are put there, and nothing else is looked for
             package.__path__ = []
@@ -409,11 +411,12 @@ def _cut(told: traceback.TracebackException | None, base: str, seen: set[int]) -
         return
     seen.add(id(told))
     start = next((index for index, each in enumerate(told.stack) if each.filename.startswith(base)), None)
+    here = os.path.dirname(__file__)
     if start is not None:
         told.stack[:] = [
             each
             for each in told.stack[start:]
-            if each.filename != __file__ and not each.filename.startswith("<frozen importlib")
+            if os.path.dirname(each.filename) != here and not each.filename.startswith("<frozen importlib")
         ]
     for each in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
         _cut(each, base, seen)
