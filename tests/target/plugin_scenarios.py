@@ -136,7 +136,8 @@ def try_names_do_not_clash(work):
 
 
 BY_NAME = """
-import importlib, importlib.util, importlib.resources, pkgutil, sys
+import importlib, importlib.util, importlib.resources, importlib.metadata, pkgutil, sys
+from importlib import metadata
 from importlib import import_module, resources
 from importlib.util import find_spec
 import importlib.resources as renamed
@@ -158,6 +159,16 @@ def run():
     if sys.version_info[:2] not in ((3, 11), (3, 12)):
         assert resources.read_binary("pkg", "data.txt") == b"%d" % VALUE
         assert resources.is_resource("pkg", "data.txt")
+    assert metadata.version("Its.Own") == importlib.metadata.version("its-own") == "%d" % VALUE
+    assert metadata.metadata("its_own")["Summary"] == "of a plugin"
+    assert metadata.requires("its-own") == ["nothing>=1"]
+    assert [each.name for each in metadata.files("its-own")] == ["data.txt"]
+    # 3.8's zipfile.Path cannot open with an encoding
+    assert sys.version_info < (3, 9) or metadata.files("its-own")[0].read_text() == "%d" % VALUE
+    try:
+        metadata.version("not-installed-anywhere")
+    except metadata.PackageNotFoundError:
+        pass
     assert "import_module" in dir(importlib) and importlib.import_module.__name__ == "import_module"
     try:
         importlib.none
@@ -173,6 +184,11 @@ def run():
 def named(number):
     files = {"main.py": BY_NAME + "VALUE = %d" % number, "late.py": "VALUE = %d" % number}
     files.update({"pkg/__init__.py": "", "pkg/sub.py": "", "pkg/data.txt": str(number)})
+    info = "Its_Own-%d.dist-info/" % number
+    text = (
+        "Metadata-Version: 2.1\nName: Its.Own\nVersion: %d\nSummary: of a plugin\nRequires-Dist: nothing>=1\n"
+    )
+    files.update({info + "METADATA": text % number, info + "RECORD": "pkg/data.txt,,\n"})
     files["pkg/odd-name.py"] = "VALUE = %d" % number
     return files
 

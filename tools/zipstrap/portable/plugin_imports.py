@@ -8,6 +8,7 @@ import importlib.machinery
 import importlib.util
 import io
 import os
+import re
 import sys
 import threading
 import types
@@ -174,11 +175,13 @@ class _Resources:
                 yield first
 
 
-#: Functions of standard modules whose first argument is a module's name. They import it by themselves, so the
-#: plugin's import does not hear of it: certifi asks for the files of "certifi", rich for a module of "rich".
+#: Functions of standard modules whose first argument is a name. They look for it by themselves, so the
+#: plugin's import does not hear of it: certifi asks for the files of "certifi", rich for a module of "rich",
+#: Flask for the version of "werkzeug".
 _BY_NAME = {
     "importlib": ("import_module",),
     "importlib.util": ("find_spec",),
+    "importlib.metadata": ("distribution", "files", "metadata", "requires", "version"),
     "importlib.resources": (
         "contents",
         "files",
@@ -211,7 +214,12 @@ class _View(types.ModuleType):
                 "import_module": self._import_module,
                 "find_spec": self._find_spec,
                 "get_data": self._get_data,
+                "distribution": self._distribution,
             }
+            if self.__name__ == "importlib.metadata" and name not in own:
+                return self._wrapped(
+                    value, lambda distribution: getattr(self._distribution(distribution), name)
+                )
             return self._wrapped(value, own.get(name) or self._by_module(value))
         return self._instance.view(value) if isinstance(value, types.ModuleType) else value
 
@@ -262,6 +270,10 @@ class _View(types.ModuleType):
         if not isinstance(loader, _Loader) or module.__file__ is None:
             return None
         return loader.get_data("/".join((module.__file__.rpartition("/")[0], resource)))
+
+    def _distribution(self, distribution_name: str) -> Any:
+        found = self._instance.distribution(distribution_name)
+        return self._real.distribution(distribution_name) if found is None else found
 
 
 #: the archives whose modules the import system knows, by what their paths begin with
@@ -498,6 +510,20 @@ class Instance:
                 if isinstance(path, str) and (path == self.base or path.startswith(start)):
                     cache.pop(path, None)
 
+    def distribution(self, name: str) -> Any:
+        """Return the distribution *name* of importlib.metadata, if the archive has its ``.dist-info``."""
+        from importlib import metadata
+
+        for each in self.content.names:
+            folder, _, last = each.partition("/")
+            if (
+                last == "METADATA"
+                and folder.endswith(_INFO)
+                and _plain(folder.partition("-")[0]) == _plain(name)
+            ):
+                return _distribution_class(metadata)(self, folder)
+        return None
+
     def zip(self) -> Any:
         """Return the archive for importlib.resources: zipfile over the bytes that were checked."""
         with self._lock:
@@ -505,6 +531,39 @@ class Instance:
                 self._zip = _zip_class()(io.BytesIO(self.content.data))
                 self._zip.filename = self.base
             return self._zip
+
+
+#: what holds the metadata of an installed distribution, at the root of an archive
+_INFO = ".dist-info"
+
+
+def _plain(name: str) -> str:
+    """Return what names of one distribution have in common (PEP 503)."""
+    return re.sub("[-_.]+", "-", str(name)).lower()
+
+
+def _distribution_class(metadata: Any) -> Any:
+    class PluginDistribution(metadata.Distribution):  # type: ignore
+        """A distribution in a plugin's archive."""
+
+        def __init__(self, instance: Instance, folder: str) -> None:
+            self._instance = instance
+            self._folder = folder
+
+        def read_text(self, filename: str) -> str | None:
+            """Return the text of a file of its metadata."""
+            name = f"{self._folder}/{filename}"
+            if name not in self._instance.content.names:
+                return None
+            return self._instance.content.read(name).decode("utf-8")
+
+        def locate_file(self, path: Any) -> Any:
+            """Return where a file of it is."""
+            import zipfile
+
+            return zipfile.Path(self._instance.zip(), str(path).replace(os.sep, "/"))
+
+    return PluginDistribution
 
 
 def _zip_class() -> Any:
