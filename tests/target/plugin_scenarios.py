@@ -378,6 +378,23 @@ def try_threads(work):
         assert values == [6] * 8, values
 
 
+def try_calls_run_while_another_is_loaded(work):
+    made(work + "/one.zip", {"main.py": "def run(): return 1"})
+    source = "import threading\nimport loaded_plugins\nstarted, go = loaded_plugins.events\nstarted.set()\n"
+    with opened(work) as plugins:
+        plugins.load()
+        made(work + "/two.zip", {"main.py": source + "assert go.wait(60)\ndef run(): return 2"})
+        events = threading.Event(), threading.Event()
+        sys.modules["loaded_plugins"].events = events
+        thread = threading.Thread(target=plugins.load)
+        thread.start()
+        assert events[0].wait(60)
+        assert plugins.call("one").value == 1 and list(plugins.loaded) == ["one"]
+        events[1].set()
+        thread.join()
+        assert plugins.call("two").value == 2
+
+
 def version_of(number):
     return {
         "main.py": "import util\nclass Thing:\n    def late(self):\n        import late, pkg.sub\n"

@@ -146,13 +146,12 @@ class Plugins:
     @property
     def loaded(self) -> Mapping[str, Metadata]:
         """What is loaded, by name, in the order of loading."""
-        with self._lock:
-            return {name: each.metadata for name, each in self._loaded.items()}
+        # without the lock, here and in call: what is loaded is used while another is being loaded
+        return {name: each.metadata for name, each in list(self._loaded.items())}
 
     def package(self, name: str) -> types.ModuleType:
         """Return the package that holds the modules of the loaded plugin *name*; KeyError if it is not."""
-        with self._lock:
-            return sys.modules[self._loaded[name].instance.prefix]
+        return sys.modules[self._loaded[name].instance.prefix]
 
     def check(self) -> tuple[tuple[Checked, ...], tuple[Fault, ...]]:
         """Check the folder; nothing is loaded. See :func:`check_folder`."""
@@ -276,8 +275,7 @@ class Plugins:
 
         :class:`KeyboardInterrupt` passes through: it is the user's, not the plugin's.
         """
-        with self._lock:
-            loaded = self._loaded.get(name)
+        loaded = self._loaded.get(name)
         if loaded is None:
             problem = f"the plugin {shown(name)} is not loaded"
             return Called(name, fault=fault_of("absent", problem, self.folder, name))
