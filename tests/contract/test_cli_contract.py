@@ -25,6 +25,7 @@ VERBS = (
     "install",
     "list",
     "pack",
+    "report",
     "restore",
     "rollback",
     "stage",

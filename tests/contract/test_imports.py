@@ -71,6 +71,10 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("asked of the system", ("zipstrap.owners",)),
     ("compressed", ("zipstrap.compress",)),
     ("what is there, what goes where", ("zipstrap.inventory", "zipstrap.layout")),
+    (
+        "pictures",
+        ("zipstrap.report", "zipstrap.report.markup", "zipstrap.report.treemap", "zipstrap.report.waterfall"),
+    ),
     ("what is taken", ("zipstrap.profiles",)),
     ("the plan", ("zipstrap.plan",)),
     (
@@ -79,6 +83,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("the tree", ("zipstrap.stage",)),
     ("witnesses", ("zipstrap.verify.boots",)),
+    ("starts that are timed", ("zipstrap.report.starts",)),
     ("evidence", ("zipstrap.verify.evidence", "zipstrap.verify.integrity")),
     ("checks", ("zipstrap.verify.checks",)),
     ("what people read", ("zipstrap.verify.report",)),
@@ -104,6 +109,9 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "zipstrap.suite.run",
         ),
     ),
+    ("what a page says", ("zipstrap.report.model",)),
+    ("a part of a page, and the verb", ("zipstrap.report.archive_section", "zipstrap.report.run")),
+    ("the page", ("zipstrap.report.page",)),
     ("a verb on their trees", ("zipstrap.bench.run",)),
     ("what of a prefix is ours", ("zipstrap.generations.state", "zipstrap.generations.users")),
     ("how a prefix is changed", ("zipstrap.generations.change",)),

@@ -26,6 +26,7 @@ __all__ = [
     "inspection_to_text",
     "rejection_to_json",
     "shares",
+    "size_text",
 ]
 
 _SCHEMA = 1
@@ -216,16 +217,16 @@ def inspection_to_text(inspection: Inspection, *, as_tree: bool = False) -> str:
 def _heading(inspection: Inspection) -> Iterator[str]:
     manifest = inspection.manifest
     if manifest is None:
-        yield f"{inspection.path}: {len(inspection.items)} members, {_bytes(inspection.archive_size)}"
+        yield f"{inspection.path}: {len(inspection.items)} members, {size_text(inspection.archive_size)}"
         return
     yield f"{inspection.path}: {manifest.target.name}, profile {manifest.profile}, made by {manifest.made_by}"
     yield f"manifest: {MANIFEST_NAME}, sha256 {inspection.manifest_sha256}"
     packed = [item for item in inspection.items if item.origin == "archive"]
     on_disk = [item for item in inspection.items if item.origin != "archive"]
     place = manifest.layout.library_archive
-    yield f"archive: {len(packed)} members, {_bytes(inspection.archive_size)} in {place}"
+    yield f"archive: {len(packed)} members, {size_text(inspection.archive_size)} in {place}"
     yield from _method_lines(packed)
-    yield f"on disk: {len(on_disk)} files, {_bytes(sum(item.packed for item in on_disk))}"
+    yield f"on disk: {len(on_disk)} files, {size_text(sum(item.packed for item in on_disk))}"
     for reason, paths in manifest.left_out.items():
         yield f"left out: {len(paths)} file{'' if len(paths) == 1 else 's'}: {reason}"
     if manifest.needs:
@@ -239,7 +240,7 @@ def _method_lines(items: Iterable[Item]) -> Iterator[str]:
             groups[item.method].append(item)
     for method, members in sorted(groups.items()):
         size, packed = (sum(sizes) for sizes in zip(*((m.size, m.packed) for m in members), strict=True))
-        yield f"  {method}: {len(members)} members, {_bytes(size)} in {_bytes(packed)}"
+        yield f"  {method}: {len(members)} members, {size_text(size)} in {size_text(packed)}"
 
 
 def _table_lines(inspection: Inspection) -> Iterator[str]:
@@ -248,8 +249,8 @@ def _table_lines(inspection: Inspection) -> Iterator[str]:
             share.name,
             share.origin,
             str(share.files),
-            _bytes(share.size),
-            _bytes(share.packed),
+            size_text(share.size),
+            size_text(share.packed),
             f"{share.part:6.1%}",
         )
         for share in shares(inspection)
@@ -286,10 +287,11 @@ def _tree_lines(items: Iterable[Item]) -> Iterator[str]:
                 yield f"{'  ' * depth}{folder}/"
         shown = tuple(folders)
         reason = f"  ({item.reason})" if item.reason else ""
-        yield f"{'  ' * len(folders)}{name}  {_bytes(item.size)}{reason}"
+        yield f"{'  ' * len(folders)}{name}  {size_text(item.size)}{reason}"
 
 
-def _bytes(number: int) -> str:
+def size_text(number: int) -> str:
+    """Return *number*, of bytes, as people read it: ``543 kB``."""
     if number < 10_000:
         return f"{number} B"
     return f"{number / 1000:.0f} kB" if number < 10_000_000 else f"{number / 1_000_000:.1f} MB"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 from zipstrap.errors import InterpreterError
 from zipstrap.worker import last_line
 
-__all__ = ["Run", "Started", "measure", "try_once"]
+__all__ = ["Run", "Started", "machine", "measure", "try_once"]
 
 #: in seconds; a first run that takes longer has hung
 _TIMEOUT = 300
@@ -36,6 +37,24 @@ class Run:
 
     cpu: float
     elapsed: float
+
+
+def machine() -> dict[str, str]:
+    """Return on what this runs: processor, number of processors, system."""
+    model = platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                model = value.strip()
+                break
+    except OSError:
+        pass
+    return {
+        "processor": model,
+        "processors": str(os.cpu_count() or 1),
+        "system": f"{platform.system()} {platform.release()}",
+    }
 
 
 def try_once(command: Sequence[str], started: Started) -> str:

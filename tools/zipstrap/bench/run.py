@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import platform
 import statistics
 import subprocess
 import tempfile
@@ -31,7 +30,7 @@ from .cases import (
 )
 from .counters import Calls, Counter, count_calls, count_instructions, find_counter, find_tracer
 from .figures import ratios, spread
-from .measure import Run, Started, measure, try_once
+from .measure import Run, Started, machine, measure, try_once
 from .memory import HOLD, Memory, measure_memory, why_no_memory
 from .peers import Peer, compare_peer, read_peer
 from .report import BenchReport, CaseReport, Cell, ColumnReport, NotMeasured
@@ -129,7 +128,10 @@ def run_bench(
             profile=bench.profile,
             pairs=settings.pairs,
             latency=settings.latency,
-            machine=_machine(bench.load),
+            machine={
+                **machine(),
+                "load": f"{bench.load:.1f} before, {os.getloadavg()[0]:.1f} after",
+            },
             counter=bench.counted_by,
             cold_by=bench.cold_by,
             modules=bench.modules,
@@ -146,24 +148,6 @@ def run_bench(
             not_measured=tuple(bench.not_measured),
             notes=(*notes, *bench.notes),
         )
-
-
-def _machine(load: float) -> dict[str, str]:
-    model = platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                model = value.strip()
-                break
-    except OSError:
-        pass
-    return {
-        "processor": model,
-        "processors": str(os.cpu_count() or 1),
-        "system": f"{platform.system()} {platform.release()}",
-        "load": f"{load:.1f} before, {os.getloadavg()[0]:.1f} after",
-    }
 
 
 class _Bench:

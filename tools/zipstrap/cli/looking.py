@@ -1,4 +1,4 @@
-"""The verbs that look at what is there: verify, inspect, audit and facts."""
+"""The verbs that look at what is there: verify, inspect, report, audit and facts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["add_verbs"]
 
 
 def add_verbs(verbs: Any) -> None:
-    """Add verify, inspect, audit and facts."""
+    """Add verify, inspect, report, audit and facts."""
     verb = add_verb(verbs, "verify", _run_verify, "check where a tree or an interpreter boots from")
     verb.add_argument("what", metavar="TREE|PYTHON", help="a tree, or an interpreter by path or version")
     verb.add_argument(
@@ -59,6 +59,33 @@ def add_verbs(verbs: Any) -> None:
         choices=("cyclonedx", "spdx"),
         help="write the tree's bill of materials instead, as JSON; its interpreter is asked for versions",
     )
+
+    verb = add_verb(verbs, "report", _run_report, "make a page to look at: sizes, starts, files, checks")
+    verb.add_argument("what", type=Path, metavar="TREE|ARCHIVE", help="a tree that was built, or an archive")
+    verb.add_argument(
+        "-o", "--output", type=Path, metavar="PAGE", required=True, help="write the page there, as HTML"
+    )
+    verb.add_argument("--force", action="store_true", help="replace a page that zipstrap made")
+    verb.add_argument(
+        "--starts",
+        type=positive,
+        metavar="N",
+        help="how often each mode is started to be timed, with and without -X importtime (default: 9)",
+    )
+    verb.add_argument(
+        "--no-start",
+        action="store_true",
+        help="start nothing: no times, and the same page for the same tree, byte for byte",
+    )
+    verb.add_argument(
+        "--jobs", type=positive, metavar="N", help="starts at a time for verify (default: one a processor)"
+    )
+    verb.add_argument(
+        "--expect",
+        metavar="DIGEST",
+        help="the SHA-256 of the tree's manifest, as its build printed it; see verify",
+    )
+    add_limits(verb)
 
     verb = add_verb(
         verbs, "audit", _run_audit, "find what would not work from an archive, with file and line"
@@ -173,6 +200,51 @@ def _run_inspect(arguments: argparse.Namespace) -> int:
     else:
         sys.stdout.write(inspection_to_text(inspection, as_tree=arguments.tree))
     return 0
+
+
+def _run_report(arguments: argparse.Namespace) -> int:
+    from zipstrap.destination import check_destination, new_file
+    from zipstrap.report.page import is_page, page_to_html
+    from zipstrap.report.run import RUNS, report_on
+
+    def is_ours(path: Path) -> bool:
+        with path.open("rb") as stream:
+            return is_page(stream.read(4096))
+
+    page_path = arguments.output
+    replace = is_ours if arguments.force else None
+    check_destination(page_path, force=arguments.force, is_ours=is_ours)
+    page = report_on(
+        arguments.what,
+        start=not arguments.no_start,
+        runs=arguments.starts or RUNS,
+        jobs=arguments.jobs or processors(),
+        expect=arguments.expect,
+        limits=limits_of(arguments),
+    )
+    data = page_to_html(page).encode("utf-8", "backslashreplace")
+    with new_file(page_path, replace=replace) as path:
+        path.write_bytes(data)
+    passed = page.verdict.passed
+    if arguments.format == "json":
+        print_json(
+            {
+                "schema_version": 1,
+                "page": str(page_path.absolute()),
+                "size": len(data),
+                "passed": passed,
+                "codes": list(page.verdict.codes),
+            }
+        )
+    elif not arguments.quiet:
+        print(f"{page_path.absolute()}: {page.title}, {page.about}")
+        print(page.verdict.text)
+        for check in page.checks:
+            if check.status in ("failed", "warned"):
+                print(f"{check.status.upper()} {check.code} {check.name}: {check.title}")
+                if arguments.verbose:
+                    print("\n".join(f"  found: {finding}" for finding in check.findings))
+    return 1 if passed is False else 0
 
 
 def _run_audit(arguments: argparse.Namespace) -> int:
