@@ -25,7 +25,7 @@ from zipimport import zipimporter
 (
     _, AWAY_PLACE, BOOT_NAMES, BOOT_PLACES,
     ARCHIVE_PLACE, LIBRARY_PLACE, DYNLOAD_PLACE, LIBRARY_ARCHIVE_PLACE,
-    EXECUTABLE_PLACE, SITE_PLACES, CACHE_TAG, LEVEL, SOURCES, GUARD, ZIPS,
+    EXECUTABLE_PLACE, SITE_PLACES, CACHE_TAG, LEVEL, SOURCES, GUARD, ZIPS, STARTS,
 ) = RECORD  # fmt: skip
 TREE = ARCHIVE[: -len(ARCHIVE_PLACE)]
 FOLDER = TREE + LIBRARY_PLACE + "/"
@@ -252,6 +252,8 @@ def install(names):
     names["__doc__"] = None  # the shim's; the real package may have none
     del names["_become_real"]
     own.submodule_search_locations = names["__path__"] = spec.submodule_search_locations
+    for place in STARTS:  # what else the build lets a start do
+        exec(loads(DATA[place:]), globals())
     # Up to 3.10 only site knows whether this is a venv.
     if sys.version_info >= (3, 11) or sys.flags.no_site:
         watch(False)

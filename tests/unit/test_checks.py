@@ -11,7 +11,7 @@ import pytest
 from zipstrap.archive import MemberRecord
 from zipstrap.data import checks
 from zipstrap.hooks import ForeignHook
-from zipstrap.layout import Landmark, Layout
+from zipstrap.layout import Landmark, Layout, path_file_text
 from zipstrap.linkage import Linkage, Missing
 from zipstrap.manifest import MANIFEST_NAME, FileRecord, Manifest, Target
 from zipstrap.verify.boots import MODES, Boot, BootModule, Origin, ProbeFacts, Sighting, Zlib
@@ -285,6 +285,17 @@ NO_MANIFEST = having(manifest=None)
 TIME_STAMP = _bytecode("abc.py", flags=0)
 FROM_DISK = _module("abc", Origin.DIRECTORY, str(ROOT / LIBRARY / "abc.py"))
 
+ISOLATED = dataclasses.replace(LAYOUT, name="isolated", search_path=(*LAYOUT.search_path, LAYOUT.site))
+PATH_FILES = dict.fromkeys(ISOLATED.path_files, path_file_text(ISOLATED).encode())
+ISOLATED_BOOT = dataclasses.replace(
+    BOOTS[0],
+    facts=dataclasses.replace(
+        FACTS,
+        sys_path=tuple(str(ROOT / place) for place in ISOLATED.search_path),
+        flags={"isolated": 1, "ignore_environment": 1, "no_site": 1},
+    ),
+)
+
 #: what is wrong → the check that says so, alone
 FAILURES: dict[str, list[Change]] = {
     "ZS101": [NO_ARCHIVE],
@@ -297,6 +308,10 @@ FAILURES: dict[str, list[Change]] = {
     "ZS104": [having(nearer_archives=(ROOT / "bin" / ARCHIVE,))],
     "ZS105": [having(interpreters_below=(ROOT / "opt",))],
     "ZS106": [having(start_files=("bin/python3.13._pth",)), having(start_files=("pyvenv.cfg",))],
+    "ZS107": [
+        having(layout=ISOLATED, boots=(ISOLATED_BOOT,), path_files={**PATH_FILES, **changed})
+        for changed in ({"bin/python3._pth": None}, {"bin/python3.13._pth": b"../lib\n"})
+    ],
     "ZS201": [having(archive=None, archive_problem="it has no end")],
     "ZS202": [
         with_bytecode(_bytecode("x.py", magic="6f0d0d0a")),
@@ -394,7 +409,11 @@ FAILURES: dict[str, list[Change]] = {
 #: what cannot be judged, or needs no judging → words of the reason
 NOT_RUN: dict[str, list[tuple[Change, str]]] = {
     "ZS102": [(having(), "the archive itself is the landmark")],
-    "ZS104": [(of_version(3, 10), "before 3.11")],
+    "ZS104": [
+        (of_version(3, 10), "before 3.11"),
+        (having(layout=ISOLATED, path_files=PATH_FILES), "says where the archive is"),
+    ],
+    "ZS107": [(having(), "asked of the layout isolated")],
     "ZS105": [(having(interpreters_below=None, missing={"interpreters_below": "too many"}), "too many")],
     "ZS201": [(NO_ARCHIVE, "there is no archive")],
     **{
@@ -476,12 +495,25 @@ NOT_RUN["ZS501"] += [
 ALWAYS = {"ZS101", "ZS103", "ZS106", "ZS401", "ZS402", "ZS601", "ZS602"}
 
 
+def test_an_isolated_start_is_known_by_its_path_and_its_flags() -> None:
+    sound = having(layout=ISOLATED, boots=(ISOLATED_BOOT,), path_files=PATH_FILES)(SOUND)
+    assert results(sound)["ZS107"].status == "passed"
+    for changes, words in (
+        ({"sys_path": FACTS.sys_path}, "mode plain: sys.path is"),
+        ({"flags": {"isolated": 1, "ignore_environment": 1, "no_site": 0}}, "was not isolated"),
+    ):
+        boot = dataclasses.replace(ISOLATED_BOOT, facts=dataclasses.replace(ISOLATED_BOOT.facts, **changes))
+        result = results(dataclasses.replace(sound, boots=(boot,)))["ZS107"]
+        assert [words in finding.text for finding in result.findings] == [True]
+
+
 # ---- each check ------------------------------------------------------------------------------------------
 
 
 def test_sound_evidence_passes_every_check() -> None:
     statuses = {code: result.status for code, result in results(SOUND).items()}
-    assert statuses == {code: "not run" if code == "ZS102" else "passed" for code in checks()}
+    other = {"ZS102", "ZS107"}
+    assert statuses == {code: "not run" if code in other else "passed" for code in checks()}
     sound = results(before_3_11(f"{LIBRARY}/os.py")(SOUND))
     assert sound["ZS102"].status == "passed"
 

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zipstrap.errors import UnsupportedError
-from zipstrap.layout import archive_name, archive_path, archive_search, library_layout, standard_layout
+from zipstrap.layout import (
+    archive_name,
+    archive_path,
+    archive_search,
+    fast_layout,
+    generation_layout,
+    in_place_layout,
+    library_layout,
+    path_file_text,
+    standard_layout,
+    tree_layout,
+)
 
 from .recorded import FACTS, facts_of
 
@@ -51,6 +62,27 @@ NOT_STAGED = {
 }
 
 each_staged = pytest.mark.parametrize("name", STANDARD)
+
+
+@each_staged
+def test_isolated_layout(name: str) -> None:
+    facts = facts_of(name)
+    if facts.feature_version < (3, 11):
+        with pytest.raises(UnsupportedError, match=r"reads no \._pth file") as caught:
+            tree_layout(facts, "isolated")
+        assert caught.value.exit_status == 5
+        return
+    fast, layout = fast_layout(facts), tree_layout(facts, "isolated")
+    assert layout.has_importer
+    assert fast.path_files == ()
+    search_path = (*fast.search_path, *fast.site_folders)
+    assert layout == dataclasses.replace(fast, name="isolated", search_path=search_path)
+    assert layout.path_files == tuple(f"{path}._pth" for path in (fast.executable, *fast.executable_links))
+    assert path_file_text(layout).splitlines() == [f"../{path}" for path in search_path]
+    moved = generation_layout(layout)
+    assert moved.path_files == (f"libexec/{fast.executable.removeprefix('bin/')}._pth",)
+    with pytest.raises(UnsupportedError, match="in place"):
+        in_place_layout(facts, "isolated")
 
 
 def test_every_recorded_interpreter_has_its_expectations() -> None:

@@ -393,7 +393,7 @@ def test_options_override_a_preset() -> None:
     ("name", "layout", "compress", "exclude", "reason"),
     [
         ("3.14-debian", "fast", "zstd", (), "zipimport that does not know Zstandard"),
-        ("3.14-debian", "standard", "dictionary", (), "only the importer of the layout fast"),
+        ("3.14-debian", "standard", "dictionary", (), "only the importer of the layouts fast"),
         ("3.13", "fast", "dictionary", (), "no module _zstd, which came with 3.14"),
         ("3.14-debian", "fast", "dictionary", ("_zstd",), "no module _zstd, or it is left out"),
     ],

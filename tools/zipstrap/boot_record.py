@@ -34,6 +34,17 @@ _PACKAGE, _DEFLATED, _EXTENSION, _NAMESPACE, _UNCOMPILED = 1, 2, 4, 8, 16
 _ZSTANDARD, _DICTIONARY, _ADAPTED = 32, 64, 128
 _METHODS = {STORED: 0, DEFLATED: _DEFLATED, ZSTANDARD: _ZSTANDARD}
 
+#: the importer's own parts; what else there is of a boot, each start runs once the importer is in its place
+_PARTS = frozenset(
+    {
+        "boot_shim.py",
+        "boot_generation.py",
+        "zipstrap_importer.py",
+        "zipstrap_importer_rest.py",
+        "zipstrap_importer_away.py",
+    }
+)
+
 #: modules that list others by the kind of their finder, and those that read sources by path
 _LISTING = {"pkgutil"}
 _READING = {"archive": {"linecache", "tokenize"}}
@@ -97,9 +108,18 @@ def record_member(
     digests = _digests(records)
     # not copied once more: marshal reads each where it lies, and every start pays for each page
     # The importer keeps the end: modules that a start did not ask for, and what stands in for the archive.
-    blobs = (core, *boot.values(), bytecode["zipstrap_importer_away.py"][_HEAD:])
+    starts = [pyc[_HEAD:] for name, pyc in bytecode.items() if name not in _PARTS]
+    blobs = (core, *starts, *boot.values(), bytecode["zipstrap_importer_away.py"][_HEAD:])
     places = [-sum(map(len, blobs[number:])) for number in range(len(blobs))]
-    first: Any = (places[0], places[-1], tuple(boot), tuple(places[1:-1]), *_settings(plan))
+    boot_start = 1 + len(starts)
+    first: Any = (
+        places[0],
+        places[-1],
+        tuple(boot),
+        tuple(places[boot_start:-1]),
+        *_settings(plan),
+        tuple(places[1:boot_start]),
+    )
     now = b"".join((marshal.dumps(first, _MARSHAL), *blobs))
     identity = hashlib.sha256(b"".join((digests, now, later))).digest()[:_IDENTITY_SIZE]
     sizes = len(now).to_bytes(4, "little") + len(later).to_bytes(4, "little")

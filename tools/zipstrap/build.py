@@ -20,6 +20,7 @@ from .imports import GUARDED, REQUIRED, Import, ModuleSource, broken_by, closure
 from .interpreter import Facts
 from .inventory import Inventory, Kind, take_inventory
 from .layout import (
+    Layout,
     archive_name,
     generation_layout,
     in_place_layout,
@@ -138,6 +139,7 @@ def prepare(
         layout = (in_place_layout if in_place else tree_layout)(facts, settings.layout)
         if generation:
             layout = generation_layout(layout)
+    settings = dataclasses.replace(settings, options=_options_of(layout, settings.options))
     if settings.libdir:
         layout = with_libdir(layout, settings.libdir)
     inventory = take_inventory(facts)
@@ -160,7 +162,7 @@ def prepare(
         layout,
         selection,
         settings.options,
-        () if archive_only else _hooks(facts, settings, generation=generation),
+        () if archive_only else _hooks(facts, layout, settings, generation=generation),
         [str(library.path) for library in linkage.private] if linkage else (),
         modules_of_commands(
             Path(facts.executable), settings.options.hot_of, os.environ if environ is None else environ
@@ -174,14 +176,33 @@ def prepare(
     return Prepared(plan, reader, linkage, broken, (*plan.notes, *_linkage_notes(linkage)))
 
 
-def _hooks(facts: Facts, settings: Settings, *, generation: bool) -> tuple[HookFile, ...]:
+def _options_of(layout: Layout, options: Options) -> Options:
+    """Return *options* as *layout* lets them be, or raise :class:`UsageError`. Pure."""
+    if not layout.path_files:
+        if options.site:
+            raise UsageError(
+                f"--site does not go with the layout {layout.name}, where the options of a start decide",
+                cure="use --layout isolated",
+            )
+        return options
+    if options.zips in ("pth", "start"):
+        raise UsageError(
+            f"--zips {options.zips} does not go with --layout isolated: sys.path is fixed, "
+            "and no file of a site folder is run",
+            cure="leave it out",
+        )
+    return dataclasses.replace(options, zips="off", site=options.site or "off")
+
+
+def _hooks(facts: Facts, layout: Layout, settings: Settings, *, generation: bool) -> tuple[HookFile, ...]:
     if settings.layout == "directory":
         return ()  # it is there to be compared with, so there is nothing of ours in its starts
     return hook_files(
         facts.feature_version,
         guard=settings.options.guard,
         zips=settings.options.zips,
-        importer=settings.layout == "fast",
+        importer=layout.has_importer,
+        site=settings.options.site,
         compiler=not settings.options.bytecode,
         generation=generation,
     )

@@ -25,12 +25,13 @@ KEYS: Mapping[str, type] = {
     "debug_ranges": str,
     "guard": str,
     "zips": str,
+    "site": str,
     "jobs": int,
 }
 
 #: what each of these settings may be, on the command line too
 CHOICES: Mapping[str, tuple[str | int, ...]] = {
-    "layout": ("standard", "fast", "directory"),
+    "layout": ("standard", "fast", "isolated", "directory"),
     "optimize": (0, 1, 2),
     "source": ("archive", "disk", "none"),
     "compress": ("stored", "deflate", "libdeflate", "best", "zstd", "dictionary"),
@@ -39,6 +40,7 @@ CHOICES: Mapping[str, tuple[str | int, ...]] = {
     "debug_ranges": ("yes", "no"),
     "guard": ("off", "report", "stop"),
     "zips": ("sitecustomize", "pth", "start", "off"),
+    "site": ("off", "on"),
 }
 
 

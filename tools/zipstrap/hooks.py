@@ -17,6 +17,7 @@ from .start_files import marked, migrated
 
 __all__ = [
     "GUARD_ACTIONS",
+    "SITES",
     "START_SINCE",
     "STOP_STATUS",
     "ZIPS_BY",
@@ -47,6 +48,9 @@ STOP_STATUS = 121
 #: it imports ``pkgutil`` and, through it, ``re``: 8 ms a start (measured, 3.15.2).
 ZIPS_BY = ("sitecustomize", "pth", "start", "off")
 
+#: Whether isolated starts have what ``site`` gives them.
+SITES = ("off", "on")
+
 #: The first version that reads ``.start`` files (PEP 829). Up to 3.17 ``site`` runs ``.pth`` lines as well.
 START_SINCE = (3, 15)
 
@@ -56,6 +60,7 @@ _BOOT = (
     ("zipstrap_importer_rest.py", "what few starts need of the importer"),
     ("zipstrap_importer_away.py", "takes the importer's place when a converted installation is restored"),
 )
+_ISOLATED = ("zipstrap_isolated.py", "keeps a start to the tree's own places")
 _GENERATION = ("boot_generation.py", "keeps a start with the generation of its executable")
 
 #: name in the front of a prefix → resource and reason; see ``docs/explanation/generations.md``
@@ -127,12 +132,13 @@ def hook_files(
     importer: bool = False,
     compiler: bool = False,
     generation: bool = False,
+    site: str = "",
 ) -> tuple[HookFile, ...]:
     """Return the hooks for a target of *version* (major, minor), by *guard* action and what adds the *zips*.
 
     With *importer* the library has an importer of its own, which does what our ``sitecustomize`` would, and
-    in a *generation* sees that a start stays with it. With *compiler* the archive holds what compiles it
-    where it is installed.
+    in a *generation* sees that a start stays with it. *site*, off or on, is for isolated starts. With
+    *compiler* the archive holds what compiles it where it is installed.
     There is no file that would do nothing. Raises :class:`UsageError` for a *guard* not in
     :data:`GUARD_ACTIONS` or a *zips* not in :data:`ZIPS_BY`, and :class:`UnsupportedError` for a ``.start``
     file where nothing reads it.
@@ -147,6 +153,12 @@ def hook_files(
     ours = bake_guard(_resource("sitecustomize.py"), guard, zips=zips == "sitecustomize")
     boot = (*_BOOT, _GENERATION) if generation else _BOOT
     files = [HookFile("boot", name, _resource(name), reason) for name, reason in boot] if importer else []
+    if site:
+        _choose("way to have site", site, SITES)
+        name, reason = _ISOLATED
+        files.append(
+            HookFile("boot", name, _bake(_resource(name), b"SITE", b'"%s"' % site.encode("ascii")), reason)
+        )
     if not importer and (guard != "off" or zips == "sitecustomize"):
         files.append(HookFile("archive", "sitecustomize.py", ours, "checks the boot, adds the zips, chains"))
     if compiler:
@@ -272,7 +284,7 @@ def _bake(source: bytes, name: bytes, value: bytes) -> bytes:
     if count != 1:
         raise FileError(
             f"the hook has {count} lines that bake {name.decode()}, not one",
-            file="site_hooks/sitecustomize.py",
+            file="site_hooks",
             cure="install zipstrap again",
         )
     return baked

@@ -24,7 +24,9 @@ __all__ = [
     "fast_layout",
     "generation_layout",
     "in_place_layout",
+    "isolated_layout",
     "library_layout",
+    "path_file_text",
     "shared_links",
     "standard_layout",
     "tree_layout",
@@ -39,6 +41,11 @@ _LIBEXEC = "libexec"
 
 #: folders that packages install into beside their modules: scripts, pages of the manual, settings
 _SHARED_FOLDERS = ("bin", "etc", "share")
+
+_ISOLATED = "isolated"
+
+#: POSIX reads ._pth files from then on
+_PATH_FILES_SINCE = (3, 11)
 
 #: POSIX by name, but their interpreters are no executables that find a prefix from where they lie
 _NO_PREFIX = frozenset({"cygwin", "emscripten", "ios", "wasi"})
@@ -73,6 +80,22 @@ class Layout:
     landmarks: tuple[Landmark, ...]
     #: what sys.path is in a start with -I -S
     search_path: tuple[str, ...]
+
+    @property
+    def has_importer(self) -> bool:
+        """Whether our importer reads the library, from an archive beside the one that is found."""
+        return self.library_archive != self.archive
+
+    @property
+    def path_files(self) -> tuple[str, ...]:
+        """The files that fix sys.path: one for each name by which the executable is started.
+
+        ``Modules/getpath.py`` looks beside the name that was called first, and beside the file that links
+        lead to last; a ``pyvenv.cfg`` would change the latter.
+        """
+        if self.name != _ISOLATED:
+            return ()
+        return tuple(f"{path}._pth" for path in (self.executable, *self.executable_links))
 
 
 def library_layout(facts: Facts) -> Layout:
@@ -160,10 +183,34 @@ def fast_layout(facts: Facts) -> Layout:
     )
 
 
+def isolated_layout(facts: Facts) -> Layout:
+    """Return the ``isolated`` layout: that of ``fast``, with ``sys.path`` fixed by a file.
+
+    Raises :class:`UnsupportedError` as :func:`standard_layout` does, and before 3.11.
+    """
+    fast = fast_layout(facts)
+    if facts.feature_version < _PATH_FILES_SINCE:
+        raise UnsupportedError(
+            f"{facts.name} reads no ._pth file on POSIX, which came with 3.11; "
+            "so nothing in a tree can make all its starts isolated",
+            cure="what comes nearest: --guard stop, and every start with -I -S",
+        )
+    search_path = (*fast.search_path, *fast.site_folders)
+    return dataclasses.replace(fast, name=_ISOLATED, search_path=search_path)
+
+
+def path_file_text(layout: Layout) -> str:
+    """Return what the files of *layout* say that fix sys.path: a folder or archive a line, from theirs."""
+    folder = layout.executable.rpartition("/")[0]
+    up = "../" * (folder.count("/") + 1)
+    return "".join(f"{up}{path}\n" for path in layout.search_path)
+
+
 #: the layouts of a tree, by name
 _TREES: dict[str, Callable[[Facts], Layout]] = {
     "standard": standard_layout,
     "fast": fast_layout,
+    _ISOLATED: isolated_layout,
     "directory": directory_layout,
 }
 
@@ -180,8 +227,13 @@ def in_place_layout(facts: Facts, name: str) -> Layout:
     """Return the layout *name* of an installation that is converted where it stands.
 
     Its executable has the name that it has there, which may be another than a build would give it. Raises
-    :class:`UnsupportedError` as :func:`standard_layout` does.
+    :class:`UnsupportedError` as :func:`standard_layout` does, and for the layout ``isolated``.
     """
+    if name == _ISOLATED:
+        raise UnsupportedError(
+            "an installation that is converted in place keeps its search: its users start it as before",
+            cure="build a tree of the layout isolated",
+        )
     layout = tree_layout(facts, name)
     executable, prefix = facts.path(facts.executable), facts.path(facts.prefix)
     if executable.is_relative_to(prefix):

@@ -106,6 +106,8 @@ class Manifest:
     debug_ranges: bool
     guard: str
     zips: str
+    #: in the layout isolated off or on, else empty
+    site: str
     #: of the archive that holds the library's modules
     archive_size: int
     archive_sha256: str
@@ -162,6 +164,7 @@ def make_manifest(
         debug_ranges=plan.options.debug_ranges is not False,
         guard=plan.options.guard,
         zips=plan.options.zips,
+        site=plan.options.site,
         archive_size=archive_size,
         archive_sha256=archive_sha256,
         members=tuple(members),

@@ -12,7 +12,7 @@ from .errors import UnsupportedError
 from .hooks import HookFile, front_files
 from .interpreter import Facts
 from .inventory import Entry, Kind
-from .layout import Layout, shared_links
+from .layout import Layout, path_file_text, shared_links
 from .profiles import LeftOut, Selection
 
 __all__ = [
@@ -35,7 +35,10 @@ _UNPACKED = "this layout leaves the library unpacked"
 FRONT = "front"
 
 #: by layout: where the importer gives modules the names of files, tools expect to find these
-_SOURCES = {"fast": "disk"}
+_SOURCES = {"fast": "disk", "isolated": "disk"}
+
+#: layouts whose library our importer reads
+_IMPORTED = ("fast", "isolated")
 
 _DEFLATES = ("deflate", "libdeflate", "best", "dictionary")
 
@@ -81,6 +84,8 @@ class Options:
     debug_ranges: bool | None = None
     #: whether the archives are the same for all machines: what tells of one is a file
     portable: bool = False
+    #: in the layout isolated, whether starts have what site gives them: off or on
+    site: str = ""
 
     @property
     def bytecode(self) -> bool:
@@ -147,7 +152,7 @@ def disk_reason(
 ) -> str | None:
     """Return why *path* of the *library* (all its paths) must lie on disk for *version*, or None.
 
-    The importer of the *layout* ``fast`` lets more work from the archive.
+    The importer of the *layout*s ``fast`` and ``isolated`` lets more work from the archive.
     """
     if layout == "directory":
         return _UNPACKED
@@ -271,8 +276,8 @@ def resolved(options: Options, facts: Facts, layout: str, selection: Selection) 
 def _why_not_zstandard(compress: str, facts: Facts, layout: str, selection: Selection) -> str | None:
     if compress == "zstd" and facts.feature_version < (3, 15):
         return f"{facts.name} has a zipimport that does not know Zstandard, which came with 3.15"
-    if compress == "dictionary" and layout != "fast":
-        return "only the importer of the layout fast reads bytecode over a dictionary"
+    if compress == "dictionary" and layout not in _IMPORTED:
+        return "only the importer of the layouts fast and isolated reads bytecode over a dictionary"
     if "_zstd" in facts.builtin_modules or "_zstd" in selection.kept_modules:
         return None
     if facts.feature_version < (3, 14):
@@ -311,6 +316,19 @@ def _interpreter(facts: Facts, layout: Layout, libraries: Sequence[str]) -> Iter
     target = layout.executable.rpartition("/")[2]
     for link in layout.executable_links:
         yield PlannedFile(link, FileKind.LINK, "another name of the interpreter", mode=0o777, link=target)
+    for path in layout.path_files[:1]:
+        yield PlannedFile(
+            path,
+            FileKind.HOOK,
+            "fixes sys.path; the interpreter looks for it beside the executable",
+            component="hooks",
+            data=path_file_text(layout).encode(),
+        )
+        name = path.rpartition("/")[2]
+        for link in layout.path_files[1:]:
+            yield PlannedFile(
+                link, FileKind.LINK, "the same for another name of the interpreter", mode=0o777, link=name
+            )
     for library in dict.fromkeys(libraries):
         yield PlannedFile(
             f"{layout.shared_libraries}/{library.rpartition('/')[2]}",
@@ -376,7 +394,7 @@ def _is_boot(module: str, layout: Layout) -> bool:
 
     Our own importer has the modules of a start in its record, and decompresses at any time.
     """
-    return layout.name != "fast" and matches(module, boot_modules())
+    return not layout.has_importer and matches(module, boot_modules())
 
 
 def _file(entry: Entry, layout: Layout, reason: str) -> PlannedFile:

@@ -178,7 +178,8 @@ def add_tree(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--layout",
         choices=CHOICES["layout"],
-        help="where things go; directory leaves the library unpacked, to compare with (default: fast)",
+        help="where things go and who reads them; directory leaves the library unpacked, to compare with "
+        "(default: fast)",
     )
     verb.add_argument(
         "--guard",
@@ -190,6 +191,12 @@ def add_tree(verb: argparse.ArgumentParser) -> None:
         choices=CHOICES["zips"],
         help="what adds the archives of the zips folder at each start; start from 3.15 on "
         "(default: sitecustomize)",
+    )
+    verb.add_argument(
+        "--site",
+        choices=CHOICES["site"],
+        help="in the layout isolated: whether starts have exit(), help() and what else site brings "
+        "without running anything (default: off)",
     )
     verb.add_argument("--no-verify", action="store_true", help="leave the tree unverified, and say so")
 
@@ -242,6 +249,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         compress=setting("compress", ""),
         guard=setting("guard", "report"),
         zips=setting("zips", "sitecustomize"),
+        site=setting("site", ""),
         preset=setting("preset", ""),
         hot=setting("hot", ""),
         hot_of=tuple(setting("hot_of", ())),

@@ -27,7 +27,7 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument("python", nargs="?", metavar="PYTHON", help=PYTHON_HELP)
     verb.add_argument(
         "--layout",
-        choices=[layout for layout in CHOICES["layout"] if layout != "directory"],
+        choices=[layout for layout in CHOICES["layout"] if layout not in ("directory", "isolated")],
         help="who reads the archives: our importer, or zipimport (default: fast)",
     )
     add_making(verb)

@@ -554,11 +554,20 @@ def gather_boots(
     kernel: bool = False,
     timeout: float = 60.0,
     jobs: int = 2,
+    why_not: Callable[[Mode], str] = lambda _mode: "",
 ) -> tuple[Boot, ...]:
-    """Gather a boot for each of *modes*, in their order, *jobs* at a time. See :func:`gather_boot`."""
-    gather = functools.partial(
-        gather_boot, executable, version, tree=tree, environ=environ, kernel=kernel, timeout=timeout
-    )
+    """Gather a boot for each of *modes*, in their order, *jobs* at a time. See :func:`gather_boot`.
+
+    A mode for which *why_not* gives a reason is not run.
+    """
+
+    def gather(mode: Mode) -> Boot:
+        if reason := why_not(mode):
+            return Boot(mode, "not run", reason, opened_reason=reason)
+        return gather_boot(
+            executable, version, mode, tree=tree, environ=environ, kernel=kernel, timeout=timeout
+        )
+
     if jobs <= 1:
         return tuple(gather(mode) for mode in modes)
     with ThreadPoolExecutor(max_workers=jobs) as pool:

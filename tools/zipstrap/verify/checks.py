@@ -12,6 +12,7 @@ from pathlib import Path
 
 from zipstrap.compress import logical_name
 from zipstrap.data import checks
+from zipstrap.layout import path_file_text
 from zipstrap.manifest import MANIFEST_NAME
 
 from .boots import Boot, BootModule, Origin, differing
@@ -205,6 +206,8 @@ def _dynload_missing(evidence: Evidence) -> Iterator[Finding]:
 def _archive_elsewhere(evidence: Evidence) -> Iterator[Finding]:
     if evidence.target.feature_version < (3, 11):
         raise _NotRun("before 3.11 an archive is no landmark")
+    if evidence.layout.path_files:
+        raise _NotRun("a ._pth file says where the archive is, and none is searched for")
     for path in evidence.nearer_archives:
         yield Finding(f"{path} is found before the tree's own archive", _inside(evidence, path))
 
@@ -225,6 +228,30 @@ def _interpreters_below(evidence: Evidence) -> Iterator[Finding]:
 def _start_configuration(evidence: Evidence) -> Iterator[Finding]:
     for path in evidence.start_files:
         yield Finding(f"{path} changes where the interpreter boots from", (path,))
+
+
+@_check("ZS107")
+def _path_not_fixed(evidence: Evidence) -> Iterator[Finding]:
+    layout = evidence.layout
+    if not layout.path_files:
+        raise _NotRun("asked of the layout isolated, whose sys.path a file fixes")
+    expected = path_file_text(layout).encode()
+    for path in layout.path_files:
+        text = evidence.path_files.get(path)
+        if text is None:
+            yield Finding(f"{path} is missing", (path,))
+        elif text != expected:
+            yield Finding(f"{path} does not fix sys.path as the build did", (path,))
+    fixed = [str(evidence.root / path) for path in layout.search_path]
+    for boot in evidence.boots:
+        if boot.facts is None:
+            continue
+        told = [_real(path, evidence) for path in boot.facts.sys_path]
+        if told != [_real(path, evidence) for path in fixed]:
+            yield Finding(f"mode {boot.mode.name}: sys.path is {', '.join(told)}")
+        flags = boot.facts.flags
+        if not (flags.get("isolated") and flags.get("ignore_environment") and flags.get("no_site")):
+            yield Finding(f"mode {boot.mode.name}: the start was not isolated")
 
 
 @_check("ZS601")
@@ -669,7 +696,7 @@ def _kernel_saw_elsewhere(evidence: Evidence) -> Iterator[Finding]:
 
 @_check("ZS310")
 def _foreign_importer(evidence: Evidence) -> Iterator[Finding]:
-    known = _IMPORTERS | ({_OWN_IMPORTER} if evidence.layout.name == "fast" else set())
+    known = _IMPORTERS | ({_OWN_IMPORTER} if evidence.layout.has_importer else set())
     seen: dict[str, list[str]] = {}
     for boot in _need_boots(evidence):
         if boot.facts is None:

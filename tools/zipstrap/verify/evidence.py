@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import stat
@@ -38,6 +39,12 @@ __all__ = [
 #: how deep below a tree other interpreters are looked for: a prefix in a folder of /opt, say
 _DEPTH_BELOW = 4
 _MANY_FOLDERS = 20_000
+
+#: more than any file holds that fixes sys.path
+_MANY_BYTES = 1 << 16
+
+#: options that a ._pth file implies (Modules/getpath.py: isolated, use_environment, site_import)
+_ISOLATING = frozenset({"-I", "-S", "-E"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,8 @@ class Evidence:
     changed: tuple[str, ...] | None = None
     #: the manifest's SHA-256 that was expected, and the one that it has
     digests: tuple[str, str] | None = None
+    #: of the files that the layout fixes sys.path by: what each says; None for one that is not there
+    path_files: Mapping[str, bytes | None] = dataclasses.field(default_factory=dict)
 
 
 def tree_paths(root: Path, layout: Layout) -> TreePaths:
@@ -191,6 +200,7 @@ def gather_evidence(
             environ=environ,
             kernel=kernel,
             jobs=jobs,
+            why_not=functools.partial(_no_mode_of_its_own, layout),
         )
         files, writable = _files(root, layout, manifest, hashes)
         ways_in = _ways_in(root, named)
@@ -229,7 +239,26 @@ def gather_evidence(
         changed=changed,
         digests=digests,
         start_archive_problem=_start_archive_problem(root, layout, target, limits),
+        path_files={path: _path_file(root / path) for path in layout.path_files},
     )
+
+
+def _no_mode_of_its_own(layout: Layout, mode: Mode) -> str:
+    """Return why *mode* is another one's start again; nothing for what differs."""
+    if layout.path_files and _ISOLATING.issuperset(mode.arguments) and mode.arguments:
+        return "every start is isolated: the ._pth file leaves nothing for these options to change"
+    return ""
+
+
+def _path_file(path: Path) -> bytes | None:
+    """Return the beginning of the file *path*, long enough to tell it from every other."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb", buffering=0) as stream:
+            return stream.read(_MANY_BYTES)
+    except OSError:
+        return None
 
 
 # ---- files -----------------------------------------------------------------------------------------------
@@ -407,6 +436,8 @@ def _hooks(root: Path, layout: Layout, manifest: Manifest | None) -> tuple[Forei
 def _nearer_archives(
     root: Path, target: Target, layout: Layout, files: Mapping[str, SeenFile]
 ) -> tuple[Path, ...]:
+    if layout.path_files:
+        return ()  # nothing is searched: the file says where the archive is
     starts = [(root / layout.executable).parent]
     libpython = f"{layout.shared_libraries}/libpython"
     if target.feature_version >= (3, 14) and any(path.startswith(libpython) for path in files):
@@ -466,7 +497,8 @@ def _start_files(target: Target, layout: Layout, files: Mapping[str, SeenFile]) 
     return tuple(
         path
         for path in files
-        if path in names or (places and path.startswith(places) and path.endswith("._pth"))
+        if path not in layout.path_files
+        and (path in names or (places and path.startswith(places) and path.endswith("._pth")))
     )
 
 

@@ -1,0 +1,236 @@
+"""The layout isolated: sys.path is fixed, and nothing that lies around a tree runs in a start of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from zipstrap.layout import path_file_text
+from zipstrap.verify.run import verify_tree
+
+from .interpreters import Target
+from .trees import Tree, make_tree, run, zipstrap
+
+PROBE = """
+import json, sys
+told = {name: getattr(sys, name) for name in (
+    "path", "prefix", "exec_prefix", "base_prefix", "base_exec_prefix", "platlibdir", "pycache_prefix",
+    "_stdlib_dir")}
+told["flags"] = [sys.flags.isolated, sys.flags.ignore_environment, sys.flags.no_site, sys.flags.safe_path]
+told["loaded"] = sorted(sys.modules)
+told["builtins"] = [name for name in ("exit", "quit", "help", "copyright") if name in dir(__builtins__)]
+import os, zipimport
+told["files"] = [os.__file__, zipimport.__file__]
+import site, sysconfig
+told["site"] = [site.ENABLE_USER_SITE, site.getsitepackages(), sysconfig.get_paths()["stdlib"]]
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def without_site(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+    yield from isolated(target, tmp_path_factory, "off")
+
+
+@pytest.fixture(scope="module")
+def with_site(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+    yield from isolated(target, tmp_path_factory, "on")
+
+
+def isolated(target: Target, factory: pytest.TempPathFactory, site: str) -> Iterator[Tree]:
+    root = factory.mktemp(f"site-{site}") / "T"
+    if target.version < (3, 11):
+        done = zipstrap("build", target.executable, "-o", root, "--layout", "isolated", "--site", site)
+        assert done.returncode == 5, done.stderr
+        assert "reads no ._pth file on POSIX, which came with 3.11" in done.stderr
+        assert "-I -S" in done.stderr
+        assert not root.exists()
+        pytest.skip("up to 3.10 nothing reads a ._pth file here; that the layout is refused was seen")
+    yield make_tree(target, root, "--profile", "minimal", "--layout", "isolated", "--site", site)
+    shutil.rmtree(root)
+
+
+@pytest.fixture(params=["off", "on"])
+def tree(request: pytest.FixtureRequest, without_site: Tree, with_site: Tree, tmp_path: Path) -> Tree:
+    """Give a copy to change, at another place than the tree was built at."""
+    made = with_site if request.param == "on" else without_site
+    shutil.copytree(made.root, tmp_path / "moved", symlinks=True)
+    return made.at(tmp_path / "moved")
+
+
+def told(tree: Tree, *arguments: str, executable: Path | None = None, **more: object) -> dict[str, object]:
+    done = run([executable or tree.executable, *arguments, "-c", PROBE], **more)  # type: ignore[arg-type]
+    assert (done.returncode, done.stderr) == (0, "")
+    values: dict[str, object] = json.loads(done.stdout)
+    return values
+
+
+def surround(tree: Tree, folder: Path) -> tuple[dict[str, str], Path]:
+    """Put everything around and into *tree* that a start may be steered by; return variables and the mark."""
+    mark = folder / "mark"
+    code = f"import os; os.close(os.open({str(mark)!r}, os.O_CREAT))\n"
+    manifest = tree.manifest
+    version = ".".join(map(str, manifest.target.feature_version))
+    evil, home, base = folder / "evil", folder / "home", folder / "base"
+    user = f"lib/python{version}/site-packages"
+    library = tree.root / manifest.layout.library
+    for place in (
+        evil,
+        evil / "bin",
+        evil / f"lib/python{version}",
+        home / ".local" / user,
+        base / user,
+        library,
+        *(tree.root / site for site in manifest.layout.site_folders),
+    ):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in ("sitecustomize.py", "usercustomize.py", "evil.pth"):
+            (place / name).write_text(code)
+        (place / "evil.start").write_text("usercustomize:no_such\n")
+    for name in ("encodings", "site", "os", "abc", "linecache", "json", "startup"):
+        (evil / f"{name}.py").write_text(code)
+    for place in (tree.root, tree.root / "bin"):
+        (place / "pyvenv.cfg").write_text(
+            f"home = {evil / 'bin'}\ninclude-system-site-packages = true\nversion = {version}\n"
+        )
+    return {
+        "HOME": str(home),
+        "PYTHONUSERBASE": str(base),
+        "PYTHONPATH": str(evil),
+        "PYTHONHOME": str(evil),
+        "PYTHONPLATLIBDIR": "evil",
+        "PYTHONSTARTUP": str(evil / "startup.py"),
+        "PYTHONPYCACHEPREFIX": str(evil),
+        "PYTHONINSPECT": "1",
+        "PYTHONBREAKPOINT": "startup.x",
+    }, mark
+
+
+def test_nothing_around_a_tree_runs_in_it(tree: Tree, tmp_path: Path) -> None:
+    alone = told(tree)
+    variables, mark = surround(tree, tmp_path)
+    root, layout = tree.root, tree.manifest.layout
+    link = tmp_path / "link"
+    link.symlink_to(tree.executable)
+    ways = {None: [], root / "bin/python3": ["-I"], root / "bin/python": ["-S"], link: ["-E", "-s"]}
+    for executable, options in ways.items():
+        found = told(tree, *options, executable=executable, env=variables, cwd=tmp_path / "evil")
+        assert found == alone
+    # it is read before the ._pth file, and names a class of a module: of one that is found on sys.path
+    tree.run("-c", "pass", env={**variables, "PYTHONWARNINGS": "error::startup.X"}, cwd=tmp_path / "evil")
+    # the script's folder is not on sys.path either
+    script = tmp_path / "evil" / "script.py"
+    script.write_text("import json, sys; print(json.__file__, sys.path)")
+    done = run([tree.executable, script], env=variables)
+    assert done.stdout.startswith(str(root / layout.library / "json")), done.stderr
+    assert str(tmp_path / "evil") not in done.stdout
+    assert not mark.exists()
+    # the same does run where starts are not isolated
+    for path in layout.path_files:
+        (root / path).unlink()
+    (root / "pyvenv.cfg").unlink()
+    (root / "bin/pyvenv.cfg").unlink()
+    original = tree.target.executable
+    run([original, "-c", "pass"], env={name: variables[name] for name in ("HOME", "PYTHONPATH")})
+    assert mark.exists()
+
+
+def test_a_start_has_the_places_of_the_tree(tree: Tree) -> None:
+    found = told(tree)
+    root, layout = str(tree.root), tree.manifest.layout
+    library = f"{root}/{layout.library}"
+    assert found["path"] == [f"{root}/{path}" for path in layout.search_path]
+    for name in ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix"):
+        assert found[name] == root
+    assert (found["_stdlib_dir"], found["pycache_prefix"]) == (library, None)
+    assert found["flags"] == [1, 1, 1, True]
+    assert found["files"] == [f"{library}/os.py", f"{library}/zipimport.py"]
+    _, packages, stdlib = found["site"]  # type: ignore[misc]
+    assert set(packages) == {f"{root}/{path}" for path in layout.site_folders}
+    assert stdlib == library
+    has_site = tree.manifest.site == "on"
+    assert ("site" in found["loaded"]) is has_site  # type: ignore[operator]
+    assert found["builtins"] == (["exit", "quit", "help", "copyright"] if has_site else [])
+
+
+def test_packages_are_found_and_cannot_shadow(tree: Tree) -> None:
+    site = tree.root / tree.manifest.layout.site
+    for name in ("mine", "json", "abc"):
+        (site / f"{name}.py").write_text("where = __file__\n")
+    done = tree.run(
+        "-c", "import mine, json, abc; print(mine.where, hasattr(json, 'where'), hasattr(abc, 'where'))"
+    )
+    assert done.stdout.split() == [str(site / "mine.py"), "False", "False"], done.stderr
+
+
+@pytest.mark.parametrize("fault", ["missing", "link", "line", "site"])
+def test_a_path_file_that_is_not_the_builds_is_found(without_site: Tree, fault: str, tmp_path: Path) -> None:
+    tree = without_site
+    path = tree.root / tree.manifest.layout.path_files[0]
+    link = tree.root / tree.manifest.layout.path_files[-1]
+    text = path_file_text(tree.manifest.layout)
+    try:
+        if fault == "missing":
+            path.unlink()
+        elif fault == "link":
+            link.unlink()
+            link.write_text(f"{tmp_path}\n{text}")
+        else:
+            path.write_text(text + {"line": f"{tmp_path}\n", "site": "import site\n"}[fault])
+        executable = tree.root / str(path if fault != "link" else link).removesuffix("._pth")
+        done = run([executable, "-c", "print('never')"])
+        assert (done.returncode, done.stdout) == (121, "")
+        assert "was not started with the ._pth file that it was built with; stopped\n" in done.stderr
+        verification = verify_tree(tree.root, jobs=2)
+        assert verification.codes == ("ZS107",), verification.codes
+        assert not verification.passed
+    finally:
+        path.write_text(text)
+        if fault == "link":
+            link.unlink()
+            link.symlink_to(path.name)
+    assert verify_tree(tree.root, start=False).passed
+
+
+def test_starts_that_are_alike_are_told_once(without_site: Tree) -> None:
+    boots = {boot["mode"]: boot for boot in without_site.boots}
+    assert {mode for mode, boot in boots.items() if boot["status"] == "ran"} == {
+        "plain",
+        "-X frozen_modules=off",
+    }
+    for mode in ("-I", "-S", "-I -S", "-E"):
+        assert boots[mode]["status"] == "not run"
+        assert "every start is isolated" in boots[mode]["reason"]
+    statuses = {check["code"]: check["status"] for check in without_site.report["verification"]["checks"]}
+    assert (statuses["ZS107"], statuses["ZS104"]) == ("passed", "not run")
+
+
+def test_the_variable_that_names_another_executable_is_read_first(without_site: Tree, tmp_path: Path) -> None:
+    """What no file in a tree can close, as the documentation says: Modules/getpath.py looks beside it."""
+    tree = without_site
+    other = tmp_path / "python"
+    (tmp_path / "python._pth").write_text(f"{tmp_path}\n{tree.root / tree.manifest.layout.archive}\n")
+    for name in ("PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__"):
+        # with the tree's archive on it, the start is still stopped
+        done = tree.run("-c", "pass", env={name: str(other)})
+        assert done.returncode == 121, done.stderr
+    other.with_name("python._pth").unlink()
+    done = tree.run("-c", "import sys; print(sys.prefix)", env={"PYTHONEXECUTABLE": str(other)})
+    assert done.stdout.strip() == str(tree.root), done.stderr
+
+
+def test_options_that_do_not_go_together(interpreters: list[Target], tmp_path: Path) -> None:
+    here = [target for target in interpreters if target.version >= (3, 11)]
+    if not here:
+        pytest.skip("no CPython 3.11 or later here")
+    for options, words in (
+        (["--site", "on"], "does not go with the layout fast"),
+        (["--layout", "isolated", "--zips", "pth"], "does not go with --layout isolated"),
+    ):
+        done = zipstrap("build", here[0].executable, "-o", tmp_path / "T", *options)
+        assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+        assert os.listdir(tmp_path) == []
