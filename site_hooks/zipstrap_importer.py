@@ -25,7 +25,7 @@ from zipimport import zipimporter
 (
     _, AWAY_PLACE, BOOT_NAMES, BOOT_PLACES,
     ARCHIVE_PLACE, LIBRARY_PLACE, DYNLOAD_PLACE, LIBRARY_ARCHIVE_PLACE,
-    EXECUTABLE_PLACE, SITE_PLACES, CACHE_TAG, LEVEL, SOURCES, GUARD, ZIPS, STARTS,
+    EXECUTABLE_PLACE, SITE_PLACES, CACHE_TAG, LEVEL, SOURCES, GUARD, ZIPS, INSIDE, STARTS,
 ) = RECORD  # fmt: skip
 TREE = ARCHIVE[: -len(ARCHIVE_PLACE)]
 FOLDER = TREE + LIBRARY_PLACE + "/"
@@ -310,7 +310,7 @@ if MENDS:
             return False
 
 
-if SOURCES != "disk":  # then the data files are in the archive too
+if SOURCES != "disk" or INSIDE:
 
     def delegate(name):
         def method(self, argument):
@@ -320,7 +320,8 @@ if SOURCES != "disk":  # then the data files are in the archive too
 
     delegate("get_data")
     delegate("get_source")
-    delegate("get_resource_reader")
+    if SOURCES != "disk":  # then the data files are in the archive too
+        delegate("get_resource_reader")
 ARCHIVE_NAME = ARCHIVE[ARCHIVE.rfind("/") :]
 ENDS = ("", ".py", ".pyc") + tuple(extension_suffixes())
 ROOT = LibraryImporter("", FOLDER[:-1])

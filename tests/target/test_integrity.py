@@ -6,16 +6,20 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from random import Random
 
 import pytest
+from zipstrap.archive import Member, write_archive
+from zipstrap.boot_record import Hasher
+from zipstrap.hooks import DIGEST_STATUS, STOP_STATUS
 from zipstrap.manifest import MANIFEST_NAME, load_manifest, manifest_digest
 from zipstrap.verify.integrity import OtherManifest, check_integrity, expect_manifest
 from zipstrap.verify.run import verify_tree
 
 from .interpreters import Target
-from .trees import Tree, make_tree, usual, zipstrap
+from .trees import Tree, make_tree, run, usual, zipstrap
 
 #: a long session flips every byte of what is small, and many more of the tree
 WHOLE = os.environ.get("ZIPSTRAP_TEST_TAMPERING", "") == "1"
@@ -25,7 +29,17 @@ FLIPS = 2000 if WHOLE else 25
 @pytest.fixture(scope="module")
 def tree(interpreters: list[Target], tmp_path_factory: pytest.TempPathFactory) -> Tree:
     root = tmp_path_factory.mktemp("integrity") / "T"
-    return make_tree(usual(interpreters), root, "--profile", "minimal", "--compress", "deflate")
+    options = ("--profile", "minimal", "--compress", "deflate", "--zips", "pth")
+    return make_tree(usual(interpreters), root, *options)
+
+
+@pytest.fixture(scope="module")
+def guarded(interpreters: list[Target], tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """Give a tree whose starts check digests, isolated where that can be."""
+    target = usual(interpreters)
+    layout = "isolated" if target.version >= (3, 11) else "fast"
+    options = ("--profile", "minimal", "--compress", "deflate", "--layout", layout, "--guard", "digest")
+    return make_tree(target, tmp_path_factory.mktemp("guarded") / "T", *options)
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +176,115 @@ def test_every_flip_in_what_is_small_is_found(copy: Path, digest: str) -> None:
     expect_manifest(copy, digest)
     assert check_integrity(copy, manifest).changed == ()
     print(f"{flips} flips in {', '.join([*small, MANIFEST_NAME])}: all found")
+
+
+def test_every_flip_in_what_fixes_the_path_is_found(guarded: Tree, tmp_path: Path) -> None:
+    """Of each byte of the ._pth file and of the archive with the digests, by ``verify --expect``."""
+    copy = tmp_path / "T"
+    shutil.copytree(guarded.root, copy, symlinks=True)
+    random = Random(8)
+    manifest = guarded.manifest
+    known = check_integrity(copy, manifest).hashed
+    flips = 0
+    places = [*manifest.layout.path_files[:1], manifest.layout.archive]
+    for place in places:
+        path = copy / place
+        size = path.stat().st_size
+        for index in range(size) if WHOLE or size < 200 else random.sample(range(size), 200):
+            steps = flipped(path, index, random.randrange(8))
+            next(steps)
+            assert place in check_integrity(copy, manifest, known=known).changed, (place, index)
+            next(steps)
+            flips += 1
+        known = check_integrity(copy, manifest).hashed
+    print(f"{flips} flips in {', '.join(places)}: all found")
+
+
+class _Exit(Exception):  # noqa: N818 - it stands for the end of a process
+    pass
+
+
+def test_the_guard_finds_every_flip_in_small_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each byte of a small archive, a ._pth file and a hook: its own code, with what it expects of these.
+
+    The shim, the digests and the code that checks them are in the archive that the interpreter finds, which
+    nothing in a start checks; verify does.
+    """
+    paths = {
+        "lib/p-library.zip": b"",
+        "bin/python._pth": b"../lib/p.zip\n../lib/p\n",
+        "lib/p/site/a.pth": b"x = 1\n",
+    }
+    for path, data in paths.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    with (tmp_path / "lib/p-library.zip").open("wb") as stream:
+        write_archive(stream, [Member(f"m{number}.pyc", bytes(40)) for number in range(12)], mtime=0)
+    hasher = Hasher("_blake2", "blake2b", "")
+    files = tuple((path, hasher.digest(tmp_path / path)) for path in paths)
+    source = resources.files("zipstrap.site_hooks").joinpath("boot_digests.py").read_bytes()
+    code = compile(source, "boot_digests.py", "exec")
+    ended: list[int] = []
+    told: list[bytes] = []
+
+    def ends(status: int) -> None:
+        ended.append(status)
+        raise _Exit
+
+    monkeypatch.setattr("posix._exit", ends)
+    monkeypatch.setattr("posix.write", lambda _, data: told.append(data))
+    expected = ("lib/p.zip", hasher.module, hasher.function, hasher.extension, files)
+
+    def start() -> None:
+        exec(code, {"ARCHIVE": str(tmp_path / "lib/p.zip"), "EXPECTED": expected})
+
+    start()
+    random = Random(9)
+    flips = 0
+    for place in paths:
+        path = tmp_path / place
+        for index in range(path.stat().st_size):
+            steps = flipped(path, index, random.randrange(8))
+            next(steps)
+            with pytest.raises(_Exit):
+                start()
+            assert f"{path} is not what was built: its blake2b is ".encode() in told[-1]
+            next(steps)
+            flips += 1
+    start()
+    assert ended == [DIGEST_STATUS] * flips
+    assert flips > 1000
+    print(f"{flips} flips in {', '.join(paths)}: all stopped by the guard")
+
+
+def test_the_guard_stops_starts_of_a_tree_with_a_flip(guarded: Tree, tmp_path: Path) -> None:
+    """In real starts: what is covered stops them, by the guard, or by the system before it.
+
+    Covered are the ._pth file and the library's archive. A flip in the first line of the ._pth file leaves no
+    archive and so no guard, and nothing to start from either: encodings is in the archive alone.
+    """
+    copy = tmp_path / "T"
+    shutil.copytree(guarded.root, copy, symlinks=True)
+    random = Random(10)
+    layout = guarded.manifest.layout
+    executable = copy / layout.executable
+    many = 300 if WHOLE else 6
+    found: dict[str, int] = {}
+    for place in (*layout.path_files[:1], layout.library_archive):
+        path = copy / place
+        size = path.stat().st_size
+        for index in range(size) if WHOLE and size < many else random.sample(range(size), min(many, size)):
+            steps = flipped(path, index, random.randrange(8))
+            next(steps)
+            done = run([executable, "-c", "print('never')"], cwd=tmp_path)
+            assert (done.returncode != 0, done.stdout) == (True, ""), (place, index)
+            if place == layout.library_archive:
+                assert done.returncode == DIGEST_STATUS, (index, done.stderr)
+            how = {DIGEST_STATUS: "the digest", STOP_STATUS: "another path"}.get(done.returncode, "no start")
+            found[f"{place}, {how}"] = found.get(f"{place}, {how}", 0) + 1
+            next(steps)
+    assert run([executable, "-c", "pass"]).returncode == 0
+    print(f"{sum(found.values())} flips in what starts check: none started, {found}")
 
 
 def test_flips_anywhere_are_found(copy: Path, digest: str) -> None:

@@ -196,6 +196,25 @@ def test_a_path_file_that_is_not_the_builds_is_found(without_site: Tree, fault: 
     assert verify_tree(tree.root, start=False).passed
 
 
+def test_without_the_archive_nothing_starts(without_site: Tree) -> None:
+    tree = without_site
+    layout = tree.manifest.layout
+    encodings = tree.root / layout.library / "encodings"
+    assert (encodings / "aliases.py").exists()
+    assert not (encodings / "__init__.py").exists()
+    done = tree.run("-c", "import encodings, inspect; print(inspect.getsource(encodings))")
+    assert "def search_function(" in done.stdout, done.stderr
+    path = tree.root / layout.archive
+    aside = path.with_name("aside")
+    path.rename(aside)
+    try:
+        done = tree.run("-B", "-c", "print('never')")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert verify_tree(tree.root).codes == ("ZS101", "ZS209")
+    finally:
+        aside.rename(path)
+
+
 def test_starts_that_are_alike_are_told_once(without_site: Tree) -> None:
     boots = {boot["mode"]: boot for boot in without_site.boots}
     assert {mode for mode, boot in boots.items() if boot["status"] == "ran"} == {

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import marshal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from zipstrap.archive import MemberRecord
-from zipstrap.boot_record import RECORD_MEMBER, record_member, shim_member
+from zipstrap.boot_record import (
+    RECORD_MEMBER,
+    covered_files,
+    digest_members,
+    hasher_of,
+    record_member,
+    shim_member,
+)
 from zipstrap.data import preloaded_modules
-from zipstrap.errors import FileError
+from zipstrap.errors import FileError, UnsupportedError
+from zipstrap.hooks import HookFile
 from zipstrap.inventory import Inventory
 from zipstrap.layout import tree_layout
 from zipstrap.plan import FileKind, Options, Plan, PlannedFile, make_plan
@@ -208,6 +218,89 @@ def test_a_shim_without_its_one_place_is_refused(pyc: bytes) -> None:
     made = record_member(PLAN, BYTECODE, {}, [])
     with pytest.raises(FileError, match="one place"):
         shim_member(pyc, member(RECORD_MEMBER), made.data)
+
+
+# ---- digests ---------------------------------------------------------------------------------------------
+
+
+def test_the_shim_knows_that_digests_are_to_be_checked() -> None:
+    made = record_member(PLAN, BYTECODE, {}, [])
+    for digests in (False, True):
+        shim = shim_member(PLACE, member(RECORD_MEMBER, 70000), made.data, digests=digests)
+        assert shim.data[28] == digests
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "function", "is_builtin"),
+    [
+        ("3.8", "_blake2", "blake2b", False),
+        ("3.13", "_blake2", "blake2b", False),
+        ("3.14-debian", "_blake2", "blake2b", True),
+    ],
+)
+def test_a_start_hashes_with_what_is_there(name: str, module: str, function: str, is_builtin: bool) -> None:
+    plan = planned(name)
+    hasher = hasher_of(plan)
+    assert (hasher.module, hasher.function, not hasher.extension) == (module, function, is_builtin)
+    covered = covered_files(plan)
+    assert covered[-1] == plan.layout.library_archive
+    assert covered[:-1] == (() if is_builtin else (hasher.extension,))
+    assert is_builtin or hasher.extension.startswith(f"{plan.layout.dynload}/_blake2.")
+
+
+@pytest.mark.parametrize(("name", "module"), [("3.8", "_sha256"), ("3.13", "_sha2")])
+def test_without_blake2_it_is_sha_256(name: str, module: str) -> None:
+    plan = without(planned(name), "_blake2")
+    hasher = hasher_of(plan)
+    assert (hasher.module, hasher.function) == (module, "sha256")
+    with pytest.raises(UnsupportedError, match="nothing to hash with") as caught:
+        hasher_of(without(plan, module))
+    assert caught.value.exit_status == 5
+
+
+def without(plan: Plan, module: str) -> Plan:
+    kept = tuple(file for file in plan.files if f"/{module}." not in file.path)
+    assert len(kept) == len(plan.files) - 1
+    return dataclasses.replace(plan, files=kept)
+
+
+def test_what_steers_a_start_is_covered(tmp_path: Path) -> None:
+    facts = facts_of("3.14-debian")
+    inventory = inventory_of("3.14-debian")
+    selection = select(inventory, facts, parse_request("standard", (), (), inventory))
+    hook = HookFile("site", "zipstrap.pth", b"", "a reason")
+    plan = make_plan(facts, tree_layout(facts, "isolated"), selection, Options(guard="digest"), [hook], ())
+    layout = plan.layout
+    covered = covered_files(plan)
+    assert covered == (*layout.path_files, f"{layout.site}/zipstrap.pth", layout.library_archive)
+    path = tmp_path / "file"
+    path.write_bytes(b"text")
+    digest = hasher_of(plan).digest(path)
+    assert digest == hashlib.blake2b(b"text", digest_size=32).hexdigest()
+    code, data = digest_members(plan, HEAD + b"code", dict.fromkeys(covered, digest))
+    assert (code.name, code.data) == ("zipstrap_digests.pyc", HEAD + b"code")
+    assert marshal.loads(data.data[16:]) == (
+        layout.archive,
+        "_blake2",
+        "blake2b",
+        "",
+        tuple((path, digest) for path in covered),
+    )
+
+
+def test_starts_are_run_by_their_place() -> None:
+    more = {
+        **BYTECODE,
+        "boot_shim.py": HEAD,
+        "boot_digests.py": HEAD,
+        "zipstrap_isolated.py": HEAD + b"start",
+    }
+    data = record_member(PLAN, more, {}, []).data
+    now, _ = unpacked(data)
+    (place,) = now[-1]
+    end = 24 + int.from_bytes(data[16:20], "little")
+    assert data[end + place : end] == b"start"
+    assert unpacked(record_member(PLAN, BYTECODE, {}, []).data)[0][-1] == ()
 
 
 def test_what_lies_behind_4_gb_is_refused() -> None:

@@ -43,6 +43,9 @@ def assigned(source: bytes) -> dict[str, object]:
 
 def test_the_host_states_the_status_that_the_guard_exits_with() -> None:
     assert assigned(GUARD) == {"STATUS": hooks.STOP_STATUS}
+    digests = assigned(HOOKS.joinpath("boot_digests.py").read_bytes())
+    assert digests["STATUS"] == hooks.DIGEST_STATUS
+    assert f"_exit({hooks.DIGEST_STATUS})".encode() in HOOKS.joinpath("boot_shim.py").read_bytes()
 
 
 @pytest.mark.parametrize("action", hooks.GUARD_ACTIONS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .archive import MemberRecord, archive_time, read_archive
+from .boot_record import hasher_of
 from .compile import BytecodeCache
 from .config import default_cache_folder
 from .contents import Contents, SourceReader, make_contents
@@ -139,7 +140,8 @@ def prepare(
         layout = (in_place_layout if in_place else tree_layout)(facts, settings.layout)
         if generation:
             layout = generation_layout(layout)
-    settings = dataclasses.replace(settings, options=_options_of(layout, settings.options))
+    if not archive_only:
+        settings = dataclasses.replace(settings, options=_options_of(layout, settings.options))
     if settings.libdir:
         layout = with_libdir(layout, settings.libdir)
     inventory = take_inventory(facts)
@@ -169,6 +171,8 @@ def prepare(
         ),
         generation_files(layout) if generation else (),
     )
+    if plan.options.guard == "digest":
+        hasher_of(plan)  # or it is refused
     if in_place:
         # what stays on disk is compiled there already, or by its first import, as ever
         files = tuple(dataclasses.replace(file, module=None) for file in plan.files)
@@ -178,6 +182,17 @@ def prepare(
 
 def _options_of(layout: Layout, options: Options) -> Options:
     """Return *options* as *layout* lets them be, or raise :class:`UsageError`. Pure."""
+    if options.guard == "digest" and not layout.has_importer:
+        raise UsageError(
+            f"--guard digest does not go with the layout {layout.name}: nothing of ours runs there before "
+            "the library does",
+            cure="use --layout fast or isolated",
+        )
+    if options.guard == "digest" and options.portable:
+        raise UsageError(
+            "--guard digest does not go with --part: the module that hashes is the machine's",
+            cure="stage the whole tree, or use --guard stop",
+        )
     if not layout.path_files:
         if options.site:
             raise UsageError(

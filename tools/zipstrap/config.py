@@ -38,7 +38,7 @@ CHOICES: Mapping[str, tuple[str | int, ...]] = {
     "preset": ("fast", "small"),
     "hot": ("none", "usual"),
     "debug_ranges": ("yes", "no"),
-    "guard": ("off", "report", "stop"),
+    "guard": ("off", "report", "stop", "digest"),
     "zips": ("sitecustomize", "pth", "start", "off"),
     "site": ("off", "on"),
 }

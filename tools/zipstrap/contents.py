@@ -193,7 +193,7 @@ def _members(
     """Yield what *item* becomes, each with whether it is to be compressed."""
     if pyc is not None:
         yield Member(f"{item.name.removesuffix('.py')}.pyc", pyc), item.compress_bytecode
-    if pyc is None or plan.options.source == "archive":
+    if pyc is None or plan.options.source == "archive" or item.source_inside:
         yield Member(item.name, _data(item, reader)), item.compress_rest
 
 

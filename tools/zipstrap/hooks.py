@@ -16,6 +16,7 @@ from .errors import FileError, UnsupportedError, UsageError
 from .start_files import marked, migrated
 
 __all__ = [
+    "DIGEST_STATUS",
     "GUARD_ACTIONS",
     "SITES",
     "START_SINCE",
@@ -35,12 +36,15 @@ __all__ = [
     "zips_files",
 ]
 
-#: What the guard does when the boot is not the tree's own.
-GUARD_ACTIONS = ("off", "report", "stop")
+#: What the guard does when the boot is not the tree's own. The last stops too, and checks digests before.
+GUARD_ACTIONS = ("off", "report", "stop", "digest")
 
 #: The exit status of a start that the guard stopped. 120 is CPython's own (output could not be flushed), 124
 #: to 127 are those of ``timeout``, ``env`` and shells.
 STOP_STATUS = 121
+
+#: The exit status of a start whose files are not what was built, by their digests.
+DIGEST_STATUS = 122
 
 #: What adds the archives of the ``zips`` folder: our ``sitecustomize``, a ``.pth`` or ``.start`` file in the
 #: site folder, or nothing. A file works also where another ``sitecustomize`` replaces ours, but it costs:
@@ -60,6 +64,7 @@ _BOOT = (
     ("zipstrap_importer_rest.py", "what few starts need of the importer"),
     ("zipstrap_importer_away.py", "takes the importer's place when a converted installation is restored"),
 )
+_DIGESTS = ("boot_digests.py", "checks the archive's SHA-256 before anything of it runs")
 _ISOLATED = ("zipstrap_isolated.py", "keeps a start to the tree's own places")
 _GENERATION = ("boot_generation.py", "keeps a start with the generation of its executable")
 
@@ -151,7 +156,11 @@ def hook_files(
             cure="use --zips pth",
         )
     ours = bake_guard(_resource("sitecustomize.py"), guard, zips=zips == "sitecustomize")
-    boot = (*_BOOT, _GENERATION) if generation else _BOOT
+    boot = (
+        *_BOOT,
+        *((_GENERATION,) if generation else ()),
+        *((_DIGESTS,) if guard == "digest" else ()),
+    )
     files = [HookFile("boot", name, _resource(name), reason) for name, reason in boot] if importer else []
     if site:
         _choose("way to have site", site, SITES)

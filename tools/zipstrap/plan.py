@@ -40,6 +40,9 @@ _SOURCES = {"fast": "disk", "isolated": "disk"}
 #: layouts whose library our importer reads
 _IMPORTED = ("fast", "isolated")
 
+#: what every start reads first: where nothing but the archive is to be run, it is no file beside it
+_FIRST = ("encodings/__init__.py",)
+
 _DEFLATES = ("deflate", "libdeflate", "best", "dictionary")
 
 #: Python's own licence, as installations name it
@@ -112,6 +115,8 @@ class PlannedMember:
     compress_rest: bool = False
     #: a source that does not compile is packed as it is: the tests hold some on purpose
     may_not_compile: bool = False
+    #: the archive has the source too, though those of the others are files
+    source_inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,7 @@ def make_plan(
     no_deflate = _why_not_deflate(facts, selection) if options.compress in _DEFLATES else None
     if no_deflate is not None and options.compress != "dictionary":
         options = dataclasses.replace(options, compress="stored")
+    checks = options.guard == "digest"
     hot = {*traced, *(hot_modules() if options.hot == "usual" else ())}
     members: list[PlannedMember] = []
     files: list[PlannedFile] = [*_interpreter(facts, layout, libraries), *further]
@@ -215,7 +221,9 @@ def make_plan(
                 # beside a dictionary, what is no bytecode is deflated
                 compress_rest=options.compress != "stored" and no_deflate is None,
             )
-            if options.source == "disk" and layout.name != "library":
+            if options.source == "disk" and entry.path in _FIRST and (layout.path_files or checks):
+                member = dataclasses.replace(member, source_inside=True)
+            elif options.source == "disk" and layout.name != "library":
                 files.append(_source_file(member, layout, entry))
                 if member.module is None:
                     continue

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from .archive import Member, MemberRecord, write_archive
-from .boot_record import record_member, shim_member
+from .boot_record import covered_files, digest_members, hasher_of, record_member, shim_member
 from .contents import Contents, SourceReader, bytecode_path
 from .destination import writing
 from .errors import FileError, cure_of
@@ -169,12 +169,11 @@ def stage(
     layout = plan.layout
     members: tuple[MemberRecord, ...] = ()
     size, sha256 = 0, ""
-    records = []
+    records: list[FileRecord] = []
+    library: _Library | None = None
     if plan.boot:
-        members, size, sha256, found = _write_two_archives(
-            plan, contents, (folder / layout.archive).parent, mtime=mtime
-        )
-        records.append(found)
+        library = _write_library(plan, contents, (folder / layout.archive).parent, mtime=mtime)
+        members, size, sha256 = library.members, library.size, library.sha256
     elif contents.members:
         members, size, sha256 = write_archive_file(folder / layout.archive, contents.members, mtime=mtime)
     if members:
@@ -186,6 +185,8 @@ def stage(
     )
     _own_run_paths(plan, linkage, folder)
     files = tuple(_hashed(record, folder) for record in records)
+    if library is not None:
+        files += (_write_found(plan, contents, library, folder.joinpath, mtime=mtime),)
     hashes = {record.path: record.sha256 for record in files if record.sha256 is not None}
     if members:
         hashes[layout.library_archive] = sha256
@@ -201,7 +202,14 @@ def write_archives(plan: Plan, contents: Contents, folder: Path, *, mtime: int) 
     layout = plan.layout
     library = folder / PurePosixPath(layout.library_archive).name
     if plan.boot:
-        _, size, sha256, found = _write_two_archives(plan, contents, folder, mtime=mtime)
+        made = _write_library(plan, contents, folder, mtime=mtime)
+        size, sha256 = made.size, made.sha256
+        places = {file.path: Path(file.source) for file in plan.files if file.source is not None}
+        # what else of an installation is hashed lies where it is, and stays there
+        places |= {
+            path: folder / PurePosixPath(path).name for path in (layout.archive, layout.library_archive)
+        }
+        found = _write_found(plan, contents, made, places.__getitem__, mtime=mtime)
         name = PurePosixPath(layout.archive).name
         written = {library.name: (size, sha256), name: (found.size, found.sha256 or "")}
     else:
@@ -212,10 +220,18 @@ def write_archives(plan: Plan, contents: Contents, folder: Path, *, mtime: int) 
     return written
 
 
-def _write_two_archives(
-    plan: Plan, contents: Contents, folder: Path, *, mtime: int
-) -> tuple[tuple[MemberRecord, ...], int, str, FileRecord]:
-    """Write the library's archive and the one that starts its importer, and return what was written."""
+@dataclass(frozen=True, slots=True)
+class _Library:
+    """The library's archive as it was written; *record* is what its importer starts from."""
+
+    members: tuple[MemberRecord, ...]
+    size: int
+    sha256: str
+    record: bytes
+
+
+def _write_library(plan: Plan, contents: Contents, folder: Path, *, mtime: int) -> _Library:
+    """Write the library's archive that our importer reads."""
     made: list[Member] = []
 
     def last(records: Sequence[MemberRecord]) -> Member:
@@ -225,19 +241,36 @@ def _write_two_archives(
     layout = plan.layout
     library = folder / PurePosixPath(layout.library_archive).name
     members, size, sha256 = write_archive_file(library, contents.members, mtime=mtime, last=last)
-    shim = shim_member(contents.boot["boot_shim.py"], members[-1], made[0].data)
-    found = folder / PurePosixPath(layout.archive).name
-    generation = contents.boot.get("boot_generation.py")
-    beside = [] if generation is None else [Member("zipstrap_generation.pyc", generation)]
-    _, found_size, found_sha256 = write_archive_file(found, [shim, *beside], mtime=mtime)
-    found.chmod(0o644)
+    return _Library(members, size, sha256, made[0].data)
+
+
+def _write_found(
+    plan: Plan,
+    contents: Contents,
+    library: _Library,
+    place_of: Callable[[str], Path],
+    *,
+    mtime: int,
+) -> FileRecord:
+    """Write the archive that starts the importer, last of all: it may hold digests of others.
+
+    *place_of* says where a file of the tree is now.
+    """
+    layout, boot = plan.layout, contents.boot
+    digests = plan.options.guard == "digest"
+    members = [shim_member(boot["boot_shim.py"], library.members[-1], library.record, digests=digests)]
+    if "boot_generation.py" in boot:
+        members.append(Member("zipstrap_generation.pyc", boot["boot_generation.py"]))
+    if digests:
+        hasher = hasher_of(plan)
+        with writing(place_of(layout.library_archive)):
+            found = {path: hasher.digest(place_of(path)) for path in covered_files(plan)}
+        members += digest_members(plan, boot["boot_digests.py"], found)
+    path = place_of(layout.archive)
+    _, size, sha256 = write_archive_file(path, members, mtime=mtime)
+    path.chmod(0o644)
     reason = "the interpreter finds it by its own search, and it starts the importer of the library's archive"
-    return (
-        members,
-        size,
-        sha256,
-        FileRecord(layout.archive, FileKind.ARCHIVE.value, reason, "hooks", 0o644, found_size, found_sha256),
-    )
+    return FileRecord(layout.archive, FileKind.ARCHIVE.value, reason, "hooks", 0o644, size, sha256)
 
 
 def _written(hashes: Mapping[str, str], folder: Path) -> dict[str, Written]:

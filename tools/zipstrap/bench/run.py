@@ -180,8 +180,8 @@ class _Bench:
             self.progress("building", number, len(columns))
             # names of one length: a path's length is part of what a start costs
             root = self.folder / f"t{number:02}"
-            self.sides.append(
-                make_side(
+            try:
+                side = make_side(
                     column,
                     self.settings.facts,
                     root,
@@ -191,7 +191,13 @@ class _Bench:
                     cache=self.settings.cache,
                     binaries=binaries,
                 )
-            )
+            except UnsupportedError as error:
+                # another layout may be there all the same, but not the one that all are compared with
+                if column.name == BASE:
+                    raise
+                self.not_measured.append(NotMeasured(f"column {column.name}", error.problem.text))
+            else:
+                self.sides.append(side)
         if self.manifest is not None and self.settings.tree is not None:
             self.sides.append(given_side(self.settings.tree.resolve(), self.manifest))
         self.progress("building", len(columns), len(columns))
@@ -378,7 +384,10 @@ class _Bench:
         started = self._started(condition, row)
         sides = []
         for side in self.sides:
-            reason = try_once(self._command(side, row), started)
+            reason = ""
+            if "PYTHONPATH" in started.environ and not side.reads_environment:
+                reason = "its starts read no PYTHONPATH"
+            reason = reason or try_once(self._command(side, row), started)
             if reason:
                 self.not_measured.append(NotMeasured(f"{name}, {side.name}", reason))
             else:

@@ -41,6 +41,8 @@ class Side:
     files: int
     #: of the library's archive, if there is one
     members: tuple[Stored, ...]
+    #: whether ``PYTHONPATH`` counts in its starts
+    reads_environment: bool = True
 
 
 def make_side(
@@ -114,6 +116,7 @@ def _side(name: str, about: str, root: Path, manifest: Manifest) -> Side:
         tree_size=sum(sizes.values()),
         library_size=held,
         files=len(files),
+        reads_environment=not layout.path_files,
         members=tuple(Stored(member.name, member.compressed_size) for member in manifest.members),
     )
 

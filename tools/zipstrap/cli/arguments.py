@@ -184,7 +184,8 @@ def add_tree(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--guard",
         choices=CHOICES["guard"],
-        help="what the start-up guard does when the library is not the tree's own (default: report)",
+        help="what the start-up guard does when the library is not the tree's own; digest stops too, and "
+        "each start checks the archive's SHA-256 before it runs anything of it (default: report)",
     )
     verb.add_argument(
         "--zips",
