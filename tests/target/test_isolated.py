@@ -215,6 +215,15 @@ def test_without_the_archive_nothing_starts(without_site: Tree) -> None:
         aside.rename(path)
 
 
+def test_the_file_is_known_as_ours(without_site: Tree) -> None:
+    done = zipstrap("hooks", "list", without_site.executable, "--format", "json")
+    (hook,) = json.loads(done.stdout)["hooks"]
+    assert (hook["kind"], hook["origin"]) == ("_pth", "ours")
+    assert hook["adds"] == [
+        str(without_site.root / path) for path in without_site.manifest.layout.search_path
+    ]
+
+
 def test_starts_that_are_alike_are_told_once(without_site: Tree) -> None:
     boots = {boot["mode"]: boot for boot in without_site.boots}
     assert {mode for mode, boot in boots.items() if boot["status"] == "ran"} == {

@@ -13,6 +13,7 @@ from .durable import Root
 from .errors import FileError, InterpreterError, Problem, UnsupportedError, UsageError, ZipstrapError
 from .hooks import START_SINCE, built_files, hook_kind, list_hooks, zips_files
 from .interpreter import probe
+from .layout import path_file_text
 from .manifest import is_tree, load_manifest
 from .start_files import Told, is_ours, migrated, read_isolated, read_pth, read_start, was_ours
 from .worker import run_worker
@@ -125,8 +126,10 @@ def list_start(start: Start) -> tuple[tuple[Hook, ...], tuple[str, ...]]:
     hooks: list[Hook] = []
     site_runs = True
     if start.isolated is not None:
-        told = read_isolated(start.isolated.read_bytes(), str(start.isolated.parent))
-        hooks.append(_hook(start.isolated, "_pth", b"", _with_missing(told, told.adds)))
+        data = start.isolated.read_bytes()
+        told = read_isolated(data, str(start.isolated.parent))
+        hook = _hook(start.isolated, "_pth", b"", _with_missing(told, told.adds))
+        hooks.append(dataclasses.replace(hook, origin=_origin_of_path_file(start.isolated, data)))
         site_runs = bool(told.runs)
     pths, starts, modules = [], [], []
     seen: set[Path] = set()
@@ -178,6 +181,18 @@ def list_start(start: Start) -> tuple[tuple[Hook, ...], tuple[str, ...]]:
 def _with_missing(told: Told, adds: Iterable[str]) -> Told:
     missing = [f"{path} is not there: the interpreter passes over it" for path in adds if not _exists(path)]
     return dataclasses.replace(told, problems=(*told.problems, *missing))
+
+
+def _origin_of_path_file(path: Path, data: bytes) -> str:
+    """Return whose the ._pth file *path* is: that of an isolated tree is ours, by the tree's manifest."""
+    real = path.resolve()
+    tree = real.parent.parent
+    if not is_tree(tree):
+        return "foreign"
+    layout = load_manifest(tree).layout
+    if real.relative_to(tree).as_posix() not in layout.path_files:
+        return "foreign"
+    return "ours" if data == path_file_text(layout).encode() else "changed"
 
 
 def _exists(path: str) -> bool:
