@@ -252,8 +252,8 @@ def install(names):
     names["__doc__"] = None  # the shim's; the real package may have none
     del names["_become_real"]
     own.submodule_search_locations = names["__path__"] = spec.submodule_search_locations
-    for place in STARTS:  # what else the build lets a start do
-        exec(loads(DATA[place:]), globals())
+    for data in [DATA[place:] for place in STARTS]:  # what else the build lets a start do
+        exec(loads(data), globals())
     # Up to 3.10 only site knows whether this is a venv.
     if sys.version_info >= (3, 11) or sys.flags.no_site:
         watch(False)

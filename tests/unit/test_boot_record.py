@@ -299,7 +299,7 @@ def test_starts_are_run_by_their_place() -> None:
     now, _ = unpacked(data)
     (place,) = now[-1]
     end = 24 + int.from_bytes(data[16:20], "little")
-    assert data[end + place : end] == b"start"
+    assert data[end + place : end] == b"startaway"  # the importer keeps what stands at the end
     assert unpacked(record_member(PLAN, BYTECODE, {}, []).data)[0][-1] == ()
 
 
