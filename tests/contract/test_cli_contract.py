@@ -13,11 +13,14 @@ import zipstrap
 
 #: What the command can do; a new verb belongs here.
 VERBS = (
+    "activate",
     "audit",
     "bench",
     "build",
+    "bundle",
     "compile",
     "convert",
+    "deactivate",
     "facts",
     "gc",
     "hooks",

@@ -68,6 +68,12 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("parts of plugins, on the host", ("zipstrap.plugins.report", "zipstrap.plugins.vendoring")),
     ("plugins, on the host", ("zipstrap.plugins",)),
+    (
+        "what people hand in",
+        ("zipstrap.bundle", "zipstrap.bundle.inputs", "zipstrap.bundle.record"),
+    ),
+    ("distributions", ("zipstrap.bundle.distributions",)),
+    ("what goes where in a bundle", ("zipstrap.bundle.plan",)),
     ("asked of the system", ("zipstrap.owners",)),
     ("compressed", ("zipstrap.compress",)),
     ("what is there, what goes where", ("zipstrap.inventory", "zipstrap.layout")),
@@ -104,6 +110,8 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "zipstrap.audit_report",
             "zipstrap.bench.sides",
+            "zipstrap.bundle.activate",
+            "zipstrap.bundle.make",
             "zipstrap.convert",
             "zipstrap.destdir",
             "zipstrap.suite.run",
@@ -112,6 +120,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what a page says", ("zipstrap.report.model",)),
     ("a part of a page, and the verb", ("zipstrap.report.archive_section", "zipstrap.report.run")),
     ("the page", ("zipstrap.report.page",)),
+    ("what people read of bundles", ("zipstrap.bundle.report",)),
     ("a verb on their trees", ("zipstrap.bench.run",)),
     ("what of a prefix is ours", ("zipstrap.generations.state", "zipstrap.generations.users")),
     ("how a prefix is changed", ("zipstrap.generations.change",)),
@@ -121,6 +130,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "verbs as typed",
         (
+            "zipstrap.cli.bundling",
             "zipstrap.cli.changing",
             "zipstrap.cli.comparing",
             "zipstrap.cli.hooking",

@@ -9,7 +9,7 @@ from typing import Any
 
 from .audit import Audit, Finding, Named, Verdict
 
-__all__ = ["audit_to_json", "audit_to_text", "describe"]
+__all__ = ["audit_to_json", "audit_to_text", "describe", "finding_lines"]
 
 _SCHEMA = 1
 
@@ -124,7 +124,7 @@ def _library_lines(audit: Audit, *, verbose: bool) -> Iterator[str]:
         yield ""
         yield f"{_TITLES[verdict]} ({len(named) + len(unknown)})"
         for finding in unknown:
-            yield from _finding_lines(finding)
+            yield from finding_lines(finding)
         for each in named:
             # of two entries with one name, one is absent
             found = by_entry[each.name] if verdict is not Verdict.ABSENT else []
@@ -160,7 +160,8 @@ def _place(finding: Finding) -> str:
     return f"{finding.use.path}:{finding.use.line}"
 
 
-def _finding_lines(finding: Finding) -> Iterator[str]:
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """Yield what people read of *finding*: where it is, why it matters and what to do."""
     scope = f" in {finding.use.scope}" if finding.use.scope else ""
     yield f"  {_place(finding)}{scope}: {describe(finding)}: {finding.use.text}"
     yield f"    {finding.why}"
@@ -177,7 +178,7 @@ def _code_lines(audit: Audit, *, verbose: bool) -> Iterator[str]:
         yield ""
         yield f"{_TITLES[verdict]} ({len(findings)})"
         for finding in findings:
-            yield from _finding_lines(finding)
+            yield from finding_lines(finding)
     if audit.findings:
         yield ""
     breaks = sum(finding.verdict is Verdict.BREAKS for finding in audit.findings)

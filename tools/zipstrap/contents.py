@@ -12,7 +12,7 @@ from .compress import compress_members
 from .errors import FileError, Problem
 from .plan import Plan, PlannedFile, PlannedMember
 
-__all__ = ["Contents", "SourceReader", "bytecode_path", "make_contents"]
+__all__ = ["Contents", "SourceReader", "bytecode_path", "make_contents", "namespace_members"]
 
 #: namespace folders need an entry of their own: zipimport makes them up only from 3.14 on (measured)
 _IMPLICIT_FOLDERS_SINCE = (3, 14)
@@ -131,8 +131,7 @@ def make_contents(
                 wanted.add(made.name)
     done = len(sources)
     to_compress = len(wanted)
-    if plan.facts.feature_version < _IMPLICIT_FOLDERS_SINCE:
-        members += (Member(f"{folder}/", b"") for folder in _namespace_folders(members))
+    members += namespace_members(members, plan.facts.feature_version)
     packed = compress_members(
         members, wanted, plan.options.compress, jobs=jobs, cache=cache, on_progress=count
     )
@@ -197,7 +196,14 @@ def _members(
         yield Member(item.name, _data(item, reader)), item.compress_rest
 
 
-def _namespace_folders(members: list[Member]) -> list[str]:
+def namespace_members(members: Sequence[Member], version: tuple[int, int]) -> list[Member]:
+    """Return the entries that zipimport of *version* needs for folders which are no packages."""
+    if version >= _IMPLICIT_FOLDERS_SINCE:
+        return []
+    return [Member(f"{folder}/", b"") for folder in _namespace_folders(members)]
+
+
+def _namespace_folders(members: Sequence[Member]) -> list[str]:
     """Return the folders that hold something but are no packages."""
     folders: set[str] = set()
     packages: set[str] = set()

@@ -27,7 +27,7 @@ IMPORTS_UNTIL = (3, 17)
 
 _IMPORT = ("import ", "import\t")
 _ENTRY_POINT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-_MARK = b"# Written by zipstrap hooks; it knows the rest by its SHA-256: "
+_MARK = b"# Written by zipstrap %s; it knows the rest by its SHA-256: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +115,23 @@ def read_isolated(data: bytes, folder: str) -> Told:
     return Told(tuple(runs), tuple(adds), tuple(problems))
 
 
-def marked(body: bytes) -> bytes:
-    """Return *body* behind a line that says it is ours; all kinds of hooks take it for a comment."""
-    return _MARK + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+def marked(body: bytes, by: bytes = b"hooks") -> bytes:
+    """Return *body* behind a line that says it is ours, made by the verb *by*.
+
+    All kinds of hooks take that line for a comment.
+    """
+    return _MARK % by + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
-def was_ours(data: bytes) -> bool:
-    """Tell whether *data* was ours when it was written."""
-    return data.startswith(_MARK)
+def was_ours(data: bytes, by: bytes = b"hooks") -> bool:
+    """Tell whether *data* was ours when the verb *by* wrote it."""
+    return data.startswith(_MARK % by)
 
 
-def is_ours(data: bytes) -> bool:
-    """Tell whether *data* is as we wrote it."""
+def is_ours(data: bytes, by: bytes = b"hooks") -> bool:
+    """Tell whether *data* is as the verb *by* wrote it."""
     line, _, body = data.partition(b"\n")
-    return line == _MARK + hashlib.sha256(body).hexdigest().encode()
+    return line == _MARK % by + hashlib.sha256(body).hexdigest().encode()
 
 
 _RUNNER = '''\

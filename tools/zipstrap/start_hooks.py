@@ -12,13 +12,27 @@ from .archive import read_archive
 from .durable import Root
 from .errors import FileError, InterpreterError, Problem, UnsupportedError, UsageError, ZipstrapError
 from .hooks import START_SINCE, built_files, hook_kind, list_hooks, zips_files
-from .interpreter import probe
+from .interpreter import Facts, probe
 from .layout import path_file_text
 from .manifest import is_tree, load_manifest
 from .start_files import Told, is_ours, migrated, read_isolated, read_pth, read_start, was_ours
 from .worker import run_worker
 
-__all__ = ["Change", "Folder", "Hook", "Start", "install", "list_start", "migrate", "remove", "start_of"]
+__all__ = [
+    "Change",
+    "Folder",
+    "Hook",
+    "PathEntry",
+    "Start",
+    "install",
+    "list_start",
+    "migrate",
+    "remove",
+    "search_path",
+    "start_of",
+    "writable_folder",
+    "write_hooks",
+]
 
 #: what of the environment decides which hooks a start reads
 _VARIABLES = ("PYTHONPATH", "PYTHONNOUSERSITE", "PYTHONUSERBASE")
@@ -52,6 +66,7 @@ class Start:
     isolated: Path | None
     encoding: str
     python_path: tuple[str, ...]
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,14 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
+class PathEntry:
+    """An entry of ``sys.path``, and what put it there."""
+
+    path: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What was done to a file: written, removed or kept as it was."""
 
@@ -81,7 +104,7 @@ def start_of(what: str, find: Callable[[str], Path], environ: Mapping[str, str] 
     """Ask *what*, a tree, a virtual environment or what *find* finds an interpreter by, for its folders."""
     environ = os.environ if environ is None else environ
     executable = _executable(what, find)
-    probe(executable)
+    facts = probe(executable)
     chosen = {name: environ[name] for name in _VARIABLES if environ.get(name)}
     answer = run_worker(executable, "site_scanner", {"environ": chosen})
     version = (answer["version"][0], answer["version"][1])
@@ -97,6 +120,7 @@ def start_of(what: str, find: Callable[[str], Path], environ: Mapping[str, str] 
         isolated=isolated[0] if isolated and version >= (3, 11) else None,
         encoding=answer["encoding"],
         python_path=tuple(filter(None, chosen.get("PYTHONPATH", "").split(os.pathsep))),
+        facts=facts,
     )
 
 
@@ -178,6 +202,40 @@ def list_start(start: Start) -> tuple[tuple[Hook, ...], tuple[str, ...]]:
     return tuple(hooks), tuple(notes)
 
 
+def search_path(start: Start) -> tuple[PathEntry, ...]:
+    """Return what ``sys.path`` of a start will be, but for the script's folder and what code adds.
+
+    The rules are those of ``Lib/site.py``: an entry is added once, and a path in a ``.pth`` file only where
+    there is something.
+    """
+    found: dict[str, PathEntry] = {}
+
+    def add(path: str, by: str) -> None:
+        found.setdefault(path, PathEntry(path, by))
+
+    site_runs = True
+    if start.isolated is not None:
+        site_runs = bool(read_isolated(start.isolated.read_bytes(), str(start.isolated.parent)).runs)
+    else:
+        for each in start.python_path:
+            add(os.path.abspath(each), "PYTHONPATH")  # noqa: PTH100 - texts
+    for entry in start.path:
+        add(str(entry), "the interpreter" if start.isolated is None else str(start.isolated))
+    for folder in dict.fromkeys(start.folders) if site_runs else ():
+        if not folder.path.is_dir():
+            continue
+        add(str(folder.path), f"the {folder.kind} folder")
+        hooks = list_hooks([folder.path])
+        for path in sorted(hooks, key=lambda path: path.name):
+            hidden = path.name.startswith(".") and start.version >= (3, 13)
+            if path.suffix == ".pth" and not hidden:
+                told = read_pth(hooks[path] or b"", str(folder.path), start.version, start.encoding)
+                for each in told.adds:
+                    if _exists(each):
+                        add(each, str(path))
+    return tuple(found.values())
+
+
 def _with_missing(told: Told, adds: Iterable[str]) -> Told:
     missing = [f"{path} is not there: the interpreter passes over it" for path in adds if not _exists(path)]
     return dataclasses.replace(told, problems=(*told.problems, *missing))
@@ -201,8 +259,10 @@ def _exists(path: str) -> bool:
 
 def _hook(path: Path, kind: str, data: bytes, told: Told) -> Hook:
     works = _WORKS.get(kind) or ("all versions, import lines up to 3.17" if told.runs else "all versions")
-    ours = is_ours(data) or built_files().get(path.name) == data
-    origin = "ours" if ours else "changed" if was_ours(data) else "foreign"
+    verbs = (b"hooks", b"activate")
+    ours = any(is_ours(data, by) for by in verbs) or built_files().get(path.name) == data
+    changed = any(was_ours(data, by) for by in verbs)
+    origin = "ours" if ours else "changed" if changed else "foreign"
     return Hook(path, kind, origin, None, told.runs, told.adds, works, told.problems)
 
 
@@ -253,7 +313,8 @@ def _is_zipstrap(archive: Path) -> bool:
         return any(name.startswith(("zipstrap_guard.", "zipstrap_zips.")) for name in opened.names)
 
 
-def _writable_folder(start: Start, *, user: bool) -> Path:
+def writable_folder(start: Start, *, user: bool) -> Path:
+    """Return the folder for a start-up file, which need not be there; raises :class:`UsageError` for none."""
     if user:
         if not any(folder.kind == "user" for folder in start.folders):
             raise UsageError(
@@ -282,10 +343,10 @@ def install(start: Start, kind: str, *, user: bool = False) -> tuple[Change, ...
             file=start.executable,
             cure="use --kind pth",
         )
-    folder = _writable_folder(start, user=user)
+    folder = writable_folder(start, user=user)
     if kind == "sitecustomize":
         _check_first(start, folder)
-    return _write(folder, zips_files(kind))
+    return write_hooks(folder, zips_files(kind))
 
 
 def _check_first(start: Start, folder: Path) -> None:
@@ -327,15 +388,15 @@ def migrate(start: Start, names: Sequence[str] = ()) -> tuple[Change, ...]:
             plans.append((path.parent, migrated(path.name)))
     _check_ours(folder / name for folder, files in plans for name in files)
     for folder, files in plans:
-        changes += _write(folder, files)
+        changes += write_hooks(folder, files)
     return tuple(changes)
 
 
-def _check_ours(paths: Iterable[Path]) -> None:
+def _check_ours(paths: Iterable[Path], by: bytes = b"hooks") -> None:
     problems = [
         Problem("is there already, and is not zipstrap's, or was changed", path)
         for path in paths
-        if os.path.lexists(path) and not _is_our_file(path)
+        if os.path.lexists(path) and not _is_our_file(path, by)
     ]
     if problems:
         raise FileError(
@@ -346,12 +407,16 @@ def _check_ours(paths: Iterable[Path]) -> None:
         )
 
 
-def _is_our_file(path: Path) -> bool:
-    return not path.is_symlink() and path.is_file() and is_ours(path.read_bytes())
+def _is_our_file(path: Path, by: bytes) -> bool:
+    return not path.is_symlink() and path.is_file() and is_ours(path.read_bytes(), by)
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> tuple[Change, ...]:
-    _check_ours(folder / name for name in files)
+def write_hooks(folder: Path, files: Mapping[str, bytes], by: bytes = b"hooks") -> tuple[Change, ...]:
+    """Write *files* into *folder*, which is made if need be, for the verb *by*; each is old or new.
+
+    Raises one :class:`FileError` for all files of others that are in the way; nothing is written then.
+    """
+    _check_ours((folder / name for name in files), by)
     there = next(each for each in (folder, *folder.parents) if each.is_dir())
     inside = folder.relative_to(there).as_posix()
     changes = []

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 __all__ = [
     "ArchiveRule",
+    "BundleRule",
     "BundledPart",
     "CheckData",
     "Component",
@@ -21,6 +22,7 @@ __all__ = [
     "SplitRule",
     "archive_rules",
     "boot_modules",
+    "bundle_rules",
     "bundled_parts",
     "checks",
     "components",
@@ -123,6 +125,14 @@ class BundledPart:
     #: vendor and product
     cpe: str | None
     licence: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRule:
+    """Names of files and folders that a bundle leaves out of what it is given, and why."""
+
+    names: tuple[str, ...]
+    reason: str
 
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
@@ -295,6 +305,17 @@ def _of_type(name: str, value: Any, annotation: str) -> Any:
     ):
         raise TypeError(f"{name} is {value!r}, not {annotation}")
     return _COLLECTIONS[collection](value) if collection else value
+
+
+@functools.cache
+def bundle_rules() -> tuple[tuple[BundleRule, ...], BundleRule]:
+    """Return what a bundle leaves out, anywhere and of a distribution's metadata."""
+    values = _load("bundle")
+    anywhere, metadata = values["left_out"], values["metadata"]
+    return (
+        tuple(BundleRule(tuple(item["names"]), item["reason"]) for item in anywhere),
+        BundleRule(tuple(metadata["names"]), metadata["reason"]),
+    )
 
 
 def _load(name: str) -> Any:
