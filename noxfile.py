@@ -95,6 +95,14 @@ def storm(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bundles(session: nox.Session) -> None:
+    """Bundle requests, flask, rich, click and numpy for 3.8, 3.11, 3.13 and 3.15, and use them in trees."""
+    _install(session, "test")
+    session.env["ZIPSTRAP_TEST_ALL_BUNDLES"] = "1"
+    session.run("pytest", *session.posargs, "tests/target/test_bundle_packages.py")
+
+
+@nox.session(default=False)
 def bytecode(session: nox.Session) -> None:
     """Compare the bytecode of whole libraries with that of a plain compile, under other seeds and orders."""
     _install(session, "test")
