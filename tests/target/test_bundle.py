@@ -18,6 +18,7 @@ import pytest
 import zipstrap as package
 from zipstrap.archive import read_archive
 from zipstrap.audit import Verdict
+from zipstrap.bundle import make
 from zipstrap.bundle.activate import Activation, activate, deactivate
 from zipstrap.bundle.make import Bundled, BundleSettings, make_bundle
 from zipstrap.bundle.plan import Selecting
@@ -437,6 +438,51 @@ def test_the_api(target: Target, tmp_path: Path) -> None:
     assert "this bundle is for CPython" in done.stderr.splitlines()[-1]
     with pytest.raises(UnsupportedError, match=r"app.zip: this bundle is for CPython .* \(magic 0a0a0d0a\)"):
         activate([made.archive], start_of(str(target.executable), Path, {}), "pth", target="T")
+
+
+def test_the_same_bytes(interpreters: list[Target], tmp_path: Path) -> None:
+    """Whatever the order, the seed and the number of compilers; the time is that of the variable."""
+    source = write(tmp_path / "src", {**MANY, **{f"m{number}.py": "x = {'a', 'b'}\n" for number in range(9)}})
+    write(tmp_path / "other", SINGLE)
+    made = []
+    for number, options in enumerate(([source, tmp_path / "other"], [tmp_path / "other", source])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        arguments = [*options, "-o", folder / "app.zip", "--python", usual(interpreters).executable]
+        arguments += ["--on-disk", "two", "--compress", "deflate", "--no-cache", "--jobs", number + 1]
+        environ = {"PYTHONHASHSEED": str(number + 1), "SOURCE_DATE_EPOCH": "1600000000", "TZ": f"UTC{number}"}
+        done = zipstrap("bundle", *arguments, "-q", env=environ)
+        assert done.returncode == 0, done.stderr
+        files = [folder / "app.zip", *sorted((folder / "app-disk").rglob("*"))]
+        names = [path.relative_to(folder).as_posix() for path in files]
+        contents = [path.read_bytes() for path in files if path.is_file()]
+        made.append((names, contents, {path.stat().st_mtime for path in files[1:]}))
+    assert made[0] == made[1]
+    assert made[0][2] == {1600000000.0}
+    with read_archive(tmp_path / "0/app.zip") as archive:
+        assert {member.date_time for member in archive.members} == {(2020, 9, 13, 12, 26, 40)}
+
+
+@pytest.mark.parametrize("when", ["folder", "archive"])
+def test_both_or_neither(
+    when: str, interpreters: list[Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes to a destination in the meantime stops it, and nothing of the bundle is there then."""
+    source = write(tmp_path / "src", SINGLE)
+    destination = tmp_path / "out/app.zip"
+    destination.parent.mkdir()
+    write_archive_file = make.write_archive_file
+    in_the_way = destination if when == "archive" else tmp_path / "out/app-disk"
+
+    def meanwhile(*arguments: Any, **options: Any) -> Any:
+        in_the_way.write_text("somebody's")
+        return write_archive_file(*arguments, **options)
+
+    monkeypatch.setattr(make, "write_archive_file", meanwhile)
+    with pytest.raises(FileError, match=f"{in_the_way.name}: exists already"):
+        bundle(usual(interpreters), destination, source, selecting=Selecting(on_disk=("single",)))
+    assert [path.name for path in destination.parent.iterdir() if path.name != "cache"] == [in_the_way.name]
+    assert in_the_way.read_text() == "somebody's"
 
 
 def test_the_api_here(interpreters: list[Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from packaging.tags import Tag
-from zipstrap.archive import Member, write_archive
+from zipstrap.archive import Limits, Member, write_archive
 from zipstrap.bundle.activate import Shadow, activate, shadows, top_level_names
 from zipstrap.bundle.distributions import (
     Distribution,
@@ -235,20 +235,20 @@ def test_a_package_keeps_its_name_and_a_folder_does_not(
     for name in ("src/.venv/x.py", "src/env/x.py", "src/env/pyvenv.cfg", "src/setup.py"):
         (tmp_path / name).write_text("")
     (tmp_path / "src/link").symlink_to("pkg")
-    assert names(read_code(package).files) == ["pkg/__init__.py", "pkg/sub/.hidden", "pkg/sub/m.py"]
+    assert names(read_code(package, Limits()).files) == ["pkg/__init__.py", "pkg/sub/.hidden", "pkg/sub/m.py"]
     monkeypatch.chdir(package)
-    assert names(read_code(Path()).files)[0] == "pkg/__init__.py"
-    whole = read_code(tmp_path / "src")
+    assert names(read_code(Path(), Limits()).files)[0] == "pkg/__init__.py"
+    whole = read_code(tmp_path / "src", Limits())
     assert names(whole.files) == ["setup.py", "pkg/__init__.py", "pkg/sub/.hidden", "pkg/sub/m.py"]
     assert [note.partition(" ")[2][:20] for note in whole.notes] == [
         "is a link to a folde",
         "holds setup.py: all ",
     ]
     with pytest.raises(UsageError, match="this is a part of a package"):
-        read_code(package / "__init__.py")
+        read_code(package / "__init__.py", Limits())
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileError, match="there is nothing in this folder"):
-        read_code(tmp_path / "empty")
+        read_code(tmp_path / "empty", Limits())
 
 
 # ---- distributions ---------------------------------------------------------------------------------------
@@ -342,16 +342,18 @@ def test_files_of_a_wheel_and_of_an_installed_one(tmp_path: Path) -> None:
         "app",
         {"app/__init__.py": "", "app-1.0.data/purelib/more.py": "", "app-1.0.data/scripts/run": ""},
     )
-    one = wheel(path)
+    one = wheel(path, Limits())
     assert (one.key, one.version, one.tags) == ("app", "1.0", ("py3-none-any",))
-    found = files_of(one)
+    found = files_of(one, Limits())
     info = ["app-1.0.dist-info/METADATA", "app-1.0.dist-info/WHEEL"]
     assert sorted(names(found.files)) == [*info, "app/__init__.py", "more.py"]
     assert [name.rpartition("/")[2] for name, _ in found.left_out] == ["run", "RECORD"]
     plain = make_wheel(tmp_path / "w", "plain", {"plain.py": ""})
     install_wheel(plain, tmp_path / "site")
-    installed = dataclasses.replace(wheel(plain), place=tmp_path / "site", tags=())
-    assert sorted(names(files_of(installed).files)) == sorted(names(files_of(wheel(plain)).files))
+    installed = dataclasses.replace(wheel(plain, Limits()), place=tmp_path / "site", tags=())
+    assert sorted(names(files_of(installed, Limits()).files)) == sorted(
+        names(files_of(wheel(plain, Limits()), Limits()).files)
+    )
 
 
 # ---- the record ------------------------------------------------------------------------------------------

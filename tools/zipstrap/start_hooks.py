@@ -24,6 +24,7 @@ __all__ = [
     "Hook",
     "PathEntry",
     "Start",
+    "executable_of",
     "install",
     "list_start",
     "migrate",
@@ -103,7 +104,7 @@ class Change:
 def start_of(what: str, find: Callable[[str], Path], environ: Mapping[str, str] | None = None) -> Start:
     """Ask *what*, a tree, a virtual environment or what *find* finds an interpreter by, for its folders."""
     environ = os.environ if environ is None else environ
-    executable = _executable(what, find)
+    executable = executable_of(what, find)
     facts = probe(executable)
     chosen = {name: environ[name] for name in _VARIABLES if environ.get(name)}
     answer = run_worker(executable, "site_scanner", {"environ": chosen})
@@ -124,7 +125,8 @@ def start_of(what: str, find: Callable[[str], Path], environ: Mapping[str, str] 
     )
 
 
-def _executable(what: str, find: Callable[[str], Path]) -> Path:
+def executable_of(what: str, find: Callable[[str], Path]) -> Path:
+    """Return the interpreter of *what*: a tree, a virtual environment, or what *find* finds one by."""
     folder = Path(what).absolute()
     if not folder.is_dir():
         return folder if os.sep in what and folder.exists() else find(what)

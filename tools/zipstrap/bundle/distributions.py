@@ -19,7 +19,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, platform_tags
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from zipstrap.archive import read_archive
+from zipstrap.archive import Limits, read_archive
 from zipstrap.data import bundle_rules, matches
 from zipstrap.errors import FileError, Problem, UnsupportedError, UsageError
 from zipstrap.interpreter import Facts
@@ -113,13 +113,13 @@ def target_tags(facts: Facts) -> frozenset[Tag]:
 # ---- where distributions are -----------------------------------------------------------------------------
 
 
-def distributions_in(place: Path) -> list[Distribution]:
+def distributions_in(place: Path, limits: Limits) -> list[Distribution]:
     """Return the distributions at *place*: a virtual environment, a site-packages folder, wheels, or one.
 
     Raises :class:`FileError` where there are none.
     """
     if place.is_file() and place.suffix == ".whl":
-        return [wheel(place)]
+        return [wheel(place, limits)]
     if not place.is_dir():
         raise FileError(
             "there is no such folder and no such wheel",
@@ -129,7 +129,7 @@ def distributions_in(place: Path) -> list[Distribution]:
     found: list[Distribution] = []
     for folder in _site_folders(place):
         found += _installed(folder)
-    found += [wheel(path) for path in sorted(place.glob("*.whl"))]
+    found += [wheel(path, limits) for path in sorted(place.glob("*.whl"))]
     if not found:
         raise FileError(
             "no distribution is installed there, and there is no wheel",
@@ -180,9 +180,9 @@ def _installed_problem(found: importlib.metadata.Distribution) -> str:
     return ""
 
 
-def wheel(path: Path) -> Distribution:
+def wheel(path: Path, limits: Limits) -> Distribution:
     """Return the distribution in the wheel *path*; raises :class:`FileError` for one that is no wheel."""
-    with read_archive(path) as archive:
+    with read_archive(path, limits=limits) as archive:
         folders = sorted({name.partition("/")[0] for name in archive.names if ".dist-info/" in name})
         wanted = [f"{folder}/{name}" for folder in folders for name in ("METADATA", "WHEEL")]
         if len(folders) != 1 or not set(wanted) <= set(archive.names):
@@ -348,10 +348,10 @@ def _tags(texts: Iterable[str]) -> Iterator[Tag]:
 # ---- their files -----------------------------------------------------------------------------------------
 
 
-def files_of(distribution: Distribution) -> Input:
+def files_of(distribution: Distribution, limits: Limits) -> Input:
     """Return the files of *distribution*, by where they go; what lies outside the site folder is left out."""
     from_wheel = distribution.place.is_file()
-    found = _wheel_files(distribution) if from_wheel else _installed_files(distribution)
+    found = _wheel_files(distribution, limits) if from_wheel else _installed_files(distribution)
     _, metadata = bundle_rules()
     kept = []
     left_out = []
@@ -369,9 +369,9 @@ def files_of(distribution: Distribution) -> Input:
     return Input(tuple(kept), tuple(left_out))
 
 
-def _wheel_files(distribution: Distribution) -> Iterator[InputFile]:
+def _wheel_files(distribution: Distribution, limits: Limits) -> Iterator[InputFile]:
     data = distribution.metadata.removesuffix(".dist-info") + ".data"
-    for file in read_members(distribution.place):
+    for file in read_members(distribution.place, limits):
         name = file.name
         if name.startswith(f"{data}/"):
             kind, _, rest = name.removeprefix(f"{data}/").partition("/")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from zipstrap.archive import read_archive
+from zipstrap.archive import Limits, read_archive
 from zipstrap.data import bundle_rules, matches
 from zipstrap.errors import FileError, Problem, UsageError, cure_of
 
@@ -49,16 +49,16 @@ def is_left_out(name: str) -> str | None:
     return next((rule.reason for rule in rules if any(matches(part, rule.names) for part in parts)), None)
 
 
-def read_code(path: Path) -> Input:
+def read_code(path: Path, limits: Limits) -> Input:
     """Return what *path* holds: a module, a package, or a folder or archive of them.
 
     A package is a folder with an ``__init__.py``, and keeps its name; of any other folder the content is
-    taken. Raises :class:`FileError` for what is not there or cannot be read, :class:`UsageError` for what
-    could not be imported, and :class:`~zipstrap.archive.BadArchive` for an archive that the strict reader
-    refuses.
+    taken. An archive's members expand no further than *limits*. Raises :class:`FileError` for what is not
+    there or cannot be read, :class:`UsageError` for what could not be imported, and
+    :class:`~zipstrap.archive.BadArchive` for an archive that the strict reader refuses.
     """
     if path.suffix in _ARCHIVES and path.is_file():
-        return _sorted_out(read_members(path))
+        return _sorted_out(read_members(path, limits))
     if path.suffix == ".py" and not path.is_dir():
         return _module(path)
     if path.is_dir():
@@ -145,9 +145,9 @@ def _walk(path: Path) -> tuple[list[str], list[str]]:
     return names, notes
 
 
-def read_members(path: Path) -> list[InputFile]:
+def read_members(path: Path, limits: Limits) -> list[InputFile]:
     """Return the files in the archive *path*, each read and its checksum compared."""
-    with read_archive(path) as archive:
+    with read_archive(path, limits=limits) as archive:
         return [
             InputFile(name, f"{path}/{name}", data=archive.read(name))
             for name in archive.names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import dataclasses
 import hashlib
 import os
@@ -76,6 +75,8 @@ class BundleSettings:
     jobs: int = 1
     force: bool = False
     cache: bool = True
+    #: how far members of archives and wheels that are handed in may expand
+    limits: Limits = dataclasses.field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +165,18 @@ def prepare_bundle(
     look for distributions, their names. Raises errors of :mod:`zipstrap.errors`, all of a kind in one.
     """
     check_compress(settings.compress, facts)
-    available = [each for place in places for each in distributions_in(place)]
+    available = [each for place in places for each in distributions_in(place, settings.limits)]
     names = _requirements(what, available) if places else ()
     paths = [Path(each) for each in what if each not in names]
     wanted: list[str | Distribution] = list(names)
-    wanted += [wheel(path) for path in paths if path.suffix == ".whl" and path.is_file()]
+    wanted += [wheel(path, settings.limits) for path in paths if path.suffix == ".whl" and path.is_file()]
     files: list[InputFile] = []
     left_out: list[tuple[str, str]] = []
     notes: list[str] = []
     for path in paths:
         if path.suffix == ".whl" and path.is_file():
             continue
-        found = read_code(path)
+        found = read_code(path, settings.limits)
         files += found.files
         left_out += found.left_out
         notes += found.notes
@@ -185,7 +186,7 @@ def prepare_bundle(
         distributions = needed.distributions
         notes += needed.notes
         for each in distributions:
-            found = files_of(each)
+            found = files_of(each, settings.limits)
             files += found.files
             left_out += found.left_out
     reader = SourceReader()
@@ -306,12 +307,18 @@ def make_bundle(
     record = _record(prepared, made, settings, beside.name)
     data = record_to_json(record)
     members = (*made.members, Member(RECORD_NAME, data))
-    with new_file(destination, replace=is_bundle if settings.force else None) as path:
-        written, size, sha256 = write_archive_file(path, members, mtime=mtime)
-        with read_archive(path, version=facts.feature_version):
-            pass  # what is written is what others accept
-        with _beside(beside, made.disk, data, mtime=mtime, force=settings.force):
-            pass
+    before = os.path.lexists(beside)
+    try:
+        with new_file(destination, replace=is_bundle if settings.force else None) as path:
+            written, size, sha256 = write_archive_file(path, members, mtime=mtime)
+            with read_archive(path, version=facts.feature_version):
+                pass  # what is written is what others accept
+            _write_beside(beside, made.disk, data, mtime=mtime, force=settings.force)
+    except BaseException:
+        # the archive is put in its place last; a folder without it would be half a bundle
+        if not before and is_disk_folder(beside):
+            shutil.rmtree(beside, ignore_errors=True)
+        raise
     disk_size = sum(map(len, made.disk.values()))
     return Bundled(
         destination,
@@ -329,16 +336,14 @@ def make_bundle(
     )
 
 
-@contextlib.contextmanager
-def _beside(
+def _write_beside(
     folder: Path, files: Mapping[str, bytes], record: bytes, *, mtime: int, force: bool
-) -> Iterator[None]:
+) -> None:
     """Write *files* into *folder*; with none, remove one of a bundle that is replaced."""
     if not files:
         if force and is_disk_folder(folder):
             with writing(folder):
                 shutil.rmtree(folder)
-        yield
         return
     with new_folder(folder, replace=is_disk_folder if force else None) as work:
         for name, data in {**files, RECORD_NAME: record}.items():
@@ -351,7 +356,6 @@ def _beside(
             if inner.is_dir():
                 inner.chmod(0o755)
             os.utime(inner, (mtime, mtime))
-    yield
 
 
 def _contents(

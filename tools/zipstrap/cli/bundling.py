@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import PYTHON_HELP, add_verb, find, positive, processors
+from .arguments import add_limits, add_verb, find, limits_of, positive, processors
 from .terminal import print_json, progress
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
+    from zipstrap.interpreter import Facts
     from zipstrap.start_hooks import Start
 
 __all__ = ["add_verbs"]
@@ -34,7 +35,12 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument(
         "-o", "--output", required=True, type=Path, metavar="NAME.zip", help="the archive to make"
     )
-    verb.add_argument("--python", metavar="PYTHON", help=f"for which interpreter: {PYTHON_HELP}")
+    verb.add_argument(
+        "--python",
+        metavar="PYTHON|TREE",
+        help="for which interpreter: a tree, a path, a version such as 3.13 or 3.13t, or nothing for the one "
+        "that runs zipstrap",
+    )
     verb.add_argument(
         "--from",
         action="append",
@@ -98,6 +104,7 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument("--no-cache", action="store_true", help="compile everything anew")
     verb.add_argument("--force", action="store_true", help="replace a bundle that is there")
     verb.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
+    add_limits(verb)
 
     verb = add_verb(verbs, "activate", _run_activate, "let an interpreter import from bundles")
     verb.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="what zipstrap bundle has made")
@@ -131,8 +138,9 @@ def _run_bundle(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs or processors(),
         force=arguments.force,
         cache=not arguments.no_cache,
+        limits=limits_of(arguments),
     )
-    facts = find(arguments.python, arguments).facts
+    facts = _facts(arguments)
     as_json = arguments.format == "json"
     if arguments.dry_run:
         prepared = prepare_bundle(arguments.what, arguments.places, facts, settings)
@@ -158,6 +166,16 @@ def _run_bundle(arguments: argparse.Namespace) -> int:
     elif not arguments.quiet:
         sys.stdout.write(bundled_to_text(bundled, verbose=arguments.verbose))
     return 0
+
+
+def _facts(arguments: argparse.Namespace) -> Facts:
+    if arguments.python is None or not Path(arguments.python).is_dir():
+        return find(arguments.python, arguments).facts
+    from zipstrap.start_hooks import executable_of
+
+    # of a virtual environment the base is taken, as ever: its bytecode is the same
+    executable = executable_of(arguments.python, lambda what: Path(what))
+    return find(str(executable), arguments).facts
 
 
 def _start(arguments: argparse.Namespace) -> Start:
