@@ -19,6 +19,7 @@ from .start_files import Told, is_ours, migrated, read_isolated, read_pth, read_
 from .worker import run_worker
 
 __all__ = [
+    "BY_INTERPRETER",
     "Change",
     "Folder",
     "Hook",
@@ -37,6 +38,9 @@ __all__ = [
 
 #: what of the environment decides which hooks a start reads
 _VARIABLES = ("PYTHONPATH", "PYTHONNOUSERSITE", "PYTHONUSERBASE")
+
+#: what an entry of ``sys.path`` is by that the interpreter works out by itself
+BY_INTERPRETER = "the interpreter"
 
 _WORKS = {
     "_pth": "3.11 and later",
@@ -222,7 +226,7 @@ def search_path(start: Start) -> tuple[PathEntry, ...]:
         for each in start.python_path:
             add(os.path.abspath(each), "PYTHONPATH")  # noqa: PTH100 - texts
     for entry in start.path:
-        add(str(entry), "the interpreter" if start.isolated is None else str(start.isolated))
+        add(str(entry), BY_INTERPRETER if start.isolated is None else str(start.isolated))
     for folder in dict.fromkeys(start.folders) if site_runs else ():
         if not folder.path.is_dir():
             continue

@@ -13,7 +13,15 @@ from zipstrap.durable import Root
 from zipstrap.errors import FileError, UnsupportedError, UsageError
 from zipstrap.manifest import is_tree
 from zipstrap.start_files import is_ours, marked, read_pth, was_ours
-from zipstrap.start_hooks import Change, PathEntry, Start, search_path, writable_folder, write_hooks
+from zipstrap.start_hooks import (
+    BY_INTERPRETER,
+    Change,
+    PathEntry,
+    Start,
+    search_path,
+    writable_folder,
+    write_hooks,
+)
 
 from .record import BundleRecord, check_fits, disk_folder_of, load_bundle
 
@@ -58,7 +66,7 @@ class Activation:
     """What was done. *text* is what the user has to put somewhere, *undo* how it is taken back.
 
     *path* is ``sys.path`` of a start from now on, *entries* are those of the bundles; *missing* are entries
-    that are not there.
+    that somebody has named and that are not there.
     """
 
     way: str
@@ -137,10 +145,15 @@ def activate(bundles: Sequence[Path], start: Start, way: str, *, target: str) ->
         text=text,
         undo=undo,
         path=after,
-        missing=tuple(entry for entry in after if not os.path.exists(entry.path)),  # noqa: PTH110 - never raises
+        # the interpreter's own, such as an archive that it looks for by default, nobody has named
+        missing=tuple(entry for entry in after if entry.by != BY_INTERPRETER and not _exists(entry.path)),
         shadows=_shadows_of(opened, after, start),
         notes=tuple(notes),
     )
+
+
+def _exists(path: str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - never raises
 
 
 def _merged(*parts: Iterable[PathEntry]) -> tuple[PathEntry, ...]:
