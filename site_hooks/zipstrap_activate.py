@@ -16,7 +16,11 @@ def _record(path, read):
     """Return the record that `read` gives; ImportError, with `path`, for what is none."""
     try:
         record = json.loads(read())
-        known = record["what"] == "zipstrap bundle" and record["schema_version"] == 1
+        known = (
+            isinstance(record["extension_loader"], str)
+            and record["what"] == "zipstrap bundle"
+            and record["schema_version"] == 1
+        )
     except (OSError, ValueError, KeyError, TypeError, zipimport.ZipImportError) as error:
         raise ImportError("%s: this is no bundle of zipstrap (%s)" % (path, error), path=path) from None
     if not known:
@@ -53,4 +57,7 @@ def activate(path, first=False):
     new = [entry for entry in entries if entry not in sys.path]
     at = 0 if first else len(sys.path)
     sys.path[at:at] = new
+    if record["extension_loader"]:
+        # the archive brings it along
+        __import__(record["extension_loader"]).add_archive(path)
     return tuple(entries)

@@ -315,6 +315,45 @@ def test_what_cannot_be_in_an_archive_lies_beside_it(tree: Tree, target: Target,
         activate([made.archive], start(tree), "pth", target="T")
 
 
+def test_extension_modules_in_the_archive(tree: Tree, target: Target, tmp_path: Path) -> None:
+    """The archive brings along what loads them, which each way starts that can start anything."""
+    native = extension(target)
+    stem = native.name.partition(".")[0]
+    source = write(tmp_path / "src", {"speedy/__init__.py": f"from . import {stem} as native\n"})
+    shutil.copy(native, source / "speedy")
+    settings: dict[str, Any] = {"selecting": Selecting(extensions="archive"), "compress": "deflate"}
+    if not resources.files("zipstrap.site_hooks").joinpath("zipstrap_extensions.py").is_file():
+        with pytest.raises(UnsupportedError, match="nothing that loads extension modules from an archive"):
+            bundle(target, tmp_path / "app.zip", source, **settings)
+        return
+    made = bundle(target, tmp_path / "app.zip", source, **settings)
+    assert made.folder is None
+    assert made.record.modules == ("speedy",)
+    assert made.record.extension_loader == "zipstrap_extensions"
+    assert made.record.suffixes == (native.name.removeprefix(stem),)
+    shutil.rmtree(source)
+    code = "import speedy; print(speedy.native.__file__)"
+    expected = str(tmp_path / "app.zip/speedy" / native.name)
+    activate([made.archive], start(tree), "pth", target="T")
+    assert said(tree, code) == expected
+    report = json.loads(zipstrap("verify", tree.root, "--format", "json", "--no-start").stdout)
+    assert [each["findings"] for each in report["checks"] if each["code"] == "ZS402"] == [[]]
+    # the line runs nothing when the archive is gone
+    made.archive.rename(tmp_path / "gone.zip")
+    done = run([tree.executable, "-c", "pass"])
+    assert done.returncode == 0
+    # from 3.15 on, site says so of each path that is not there
+    assert [line for line in done.stderr.splitlines() if "skipping sys.path append" not in line] == []
+    (tmp_path / "gone.zip").rename(made.archive)
+    assert [each.done for each in deactivate([made.archive], start(tree))] == ["removed"]
+    snippet = activate([made.archive], start(tree), "snippet", target="T")
+    assert said(tree, snippet.text + code) == expected
+    with pytest.raises(UsageError, match="which PYTHONPATH cannot do"):
+        activate([made.archive], start(tree), "pythonpath", target="T")
+    hook = resources.files("zipstrap.site_hooks").joinpath("zipstrap_activate.py").read_text(encoding="utf-8")
+    assert said(tree, f"{hook}\nactivate({str(made.archive)!r})\n{code}") == expected
+
+
 def two_bundles(target: Target, tmp_path: Path) -> tuple[Bundled, Bundled]:
     first = write(
         tmp_path / "1", {"mine.py": "name = 'first'\n", "json.py": "loads = 'mine'\n", "only.py": ""}

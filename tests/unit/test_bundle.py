@@ -33,7 +33,7 @@ from zipstrap.bundle.record import (
 )
 from zipstrap.errors import FileError, UnsupportedError, UsageError
 from zipstrap.hooks import is_written
-from zipstrap.start_files import is_ours, marked
+from zipstrap.start_files import extension_line, is_extension_line, is_ours, marked
 
 from tests.wheels import install_wheel, make_wheel
 
@@ -140,6 +140,14 @@ def test_extension_modules_can_be_left_out_or_refused() -> None:
         plan(*files, selecting=Selecting(extensions="refuse"))
     assert "src/a/_fast.abi3.so" in str(caught.value)
     assert "src/b/_slow.so" in str(caught.value)
+
+
+def test_extension_modules_can_be_in_the_archive() -> None:
+    files = [file("a/__init__.py"), file("a/_fast.abi3.so"), file("a.libs/libx.so.1"), file("b/_slow.so")]
+    made = plan(*files, selecting=Selecting(extensions="archive", on_disk=("b",)))
+    assert names(made.archive) == ["a/__init__.py", "a/_fast.abi3.so", "a.libs/libx.so.1"]
+    assert (made.archived, made.suffixes, set(made.on_disk)) == (True, (".abi3.so", ".so"), {"b"})
+    assert not plan(file("a.py"), selecting=Selecting(extensions="archive")).archived
 
 
 def test_extension_modules_of_another_python_are_refused() -> None:
@@ -358,7 +366,7 @@ def test_files_of_a_wheel_and_of_an_installed_one(tmp_path: Path) -> None:
 
 # ---- the record ------------------------------------------------------------------------------------------
 
-RECORD = BundleRecord("00", "3.13", MAGIC, 0, True, ("a",), (), "", (), {"A": "1"})
+RECORD = BundleRecord("00", "3.13", MAGIC, 0, True, ("a",), (), "", (), "", {"A": "1"})
 
 
 def archive(path: Path, *members: Member) -> Path:
@@ -384,6 +392,7 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
         {"distributions": {"a": 1}},
         {"disk_folder": "../x"},
         {"disk_folder": ".."},
+        {"extension_loader": "os"},
         None,
     ],
 )
@@ -509,5 +518,9 @@ def test_what_activates_is_known_if_it_runs_nothing() -> None:
     assert is_written("zipstrap-app.pth", paths)
     assert not is_written("zipstrap-app.pth", paths + b"/more\n")
     assert not is_written("zipstrap-app.pth", marked(b"/srv/app.zip\nimport evil\n", b"activate"))
+    line = extension_line("../it's.zip")
+    assert is_written("zipstrap-app.pth", marked(f"{line}\n".encode(), b"activate"))
+    for wrong in (line + "; evil()", line.replace('"', '" + evil() + "'), line.replace("sitedir", "evil")):
+        assert not is_extension_line(wrong)
     assert is_ours(paths, b"activate")
     assert not is_ours(paths)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import FileError, UnsupportedError, UsageError
-from .start_files import is_ours, marked, migrated, read_pth
+from .start_files import is_extension_line, is_ours, marked, migrated, read_pth
 
 __all__ = [
     "DIGEST_STATUS",
@@ -215,10 +215,11 @@ def zips_files(kind: str) -> dict[str, bytes]:
 def is_written(name: str, data: bytes) -> bool:
     """Tell whether ``zipstrap hooks`` of this version writes the file *name* with just this content.
 
-    What ``zipstrap activate`` writes has paths of the user's; it counts if it runs nothing.
+    What ``zipstrap activate`` writes has paths of the user's; it counts if it runs nothing else than a
+    bundle's loader of extension modules.
     """
     if name.endswith(".pth") and is_ours(data, b"activate"):
-        return not read_pth(data, "/", (3, 13), "utf-8").runs
+        return all(map(is_extension_line, read_pth(data, "/", (3, 13), "utf-8").runs))
     if name.endswith(".start") and migrated(f"{name.removesuffix('.start')}.pth")[name] == data:
         return True
     return any(zips_files(kind).get(name) == data for kind in ("pth", "start", "sitecustomize"))

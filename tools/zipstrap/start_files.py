@@ -5,6 +5,7 @@ The rules are those of ``Lib/site.py`` of each version, and of PEP 829 (3.15).
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import re
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 __all__ = [
     "IMPORTS_UNTIL",
     "Told",
+    "extension_line",
+    "is_extension_line",
     "is_ours",
     "marked",
     "migrated",
@@ -28,6 +31,13 @@ IMPORTS_UNTIL = (3, 17)
 _IMPORT = ("import ", "import\t")
 _ENTRY_POINT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _MARK = b"# Written by zipstrap %s; it knows the rest by its SHA-256: "
+
+
+#: nothing is run when the archive is gone; ``sitedir`` is what site gives to such a line
+_EXTENSION_LINE = (
+    "import os; entry = os.path.abspath(os.path.join(sitedir, ",
+    ")); os.path.isfile(entry) and __import__('zipstrap_extensions').add_archive(entry)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,27 @@ def read_isolated(data: bytes, folder: str) -> Told:
     if not runs:
         problems.append("without an import site line the start reads no other hook")
     return Told(tuple(runs), tuple(adds), tuple(problems))
+
+
+def extension_line(path: str) -> str:
+    """Return the line of a ``.pth`` file that starts what loads extension modules from the archive *path*.
+
+    *path* may be relative to the file's folder. The archive brings the loader along, and is on ``sys.path``
+    by a line before this one.
+    """
+    return ascii(path).join(_EXTENSION_LINE)
+
+
+def is_extension_line(line: str) -> bool:
+    """Tell whether *line* is one of :func:`extension_line`, and runs nothing else."""
+    start, end = _EXTENSION_LINE
+    if not (line.startswith(start) and line.endswith(end)):
+        return False
+    try:
+        path = ast.literal_eval(line[len(start) : -len(end)])
+    except (ValueError, SyntaxError):
+        return False
+    return isinstance(path, str) and line == extension_line(path)
 
 
 def marked(body: bytes, by: bytes = b"hooks") -> bytes:

@@ -12,7 +12,7 @@ from zipstrap.archive import read_archive
 from zipstrap.durable import Root
 from zipstrap.errors import FileError, UnsupportedError, UsageError
 from zipstrap.manifest import is_tree
-from zipstrap.start_files import is_ours, marked, read_pth, was_ours
+from zipstrap.start_files import extension_line, is_ours, marked, read_pth, was_ours
 from zipstrap.start_hooks import (
     BY_INTERPRETER,
     Change,
@@ -49,6 +49,12 @@ for entry in [
 ]:
     if entry not in sys.path:
         sys.path.append(entry)
+"""
+
+_SNIPPET_LOADER = """
+import {loader}
+
+{loader}.add_archive({archive!a})
 """
 
 
@@ -112,6 +118,14 @@ def activate(bundles: Sequence[Path], start: Start, way: str, *, target: str) ->
         opened.append(each)
     entries = tuple(dict.fromkeys(entry for each in opened for entry in each.entries))
     _check_start(start, way)
+    for each in opened:
+        if each.record.extension_loader and way in ("pythonpath", "._pth"):
+            raise UsageError(
+                "its extension modules are in the archive, and what loads them has to be started, which "
+                f"{'PYTHONPATH' if way == 'pythonpath' else 'a ._pth file'} cannot do",
+                file=each.path,
+                cure="use --with pth, user-pth or snippet, or zipstrap.activate in the program",
+            )
     before = search_path(start)
     notes = [
         f"{entry.path} is on sys.path already, by {entry.by}: it counts once"
@@ -216,12 +230,17 @@ def _snippet(opened: Sequence[_Opened], entries: Sequence[str]) -> str:
     record = opened[0].record
     names = ", ".join(each.path.name for each in opened)
     refusal = f"{names}: made for CPython {record.version}, and this is another; see zipstrap bundle --python"
-    return _SNIPPET.format(
+    text = _SNIPPET.format(
         names=" ".join(names.split()).encode("ascii", "backslashreplace").decode(),
         version=record.version,
         magic=record.magic,
         refusal=ascii(refusal),
         entries="\n".join(f"    {entry!a}," for entry in entries),
+    )
+    return text + "".join(
+        _SNIPPET_LOADER.format(loader=each.record.extension_loader, archive=each.entries[0])
+        for each in opened
+        if each.record.extension_loader
     )
 
 
@@ -261,6 +280,8 @@ def _pth(opened: Sequence[_Opened], start: Start, *, user: bool) -> tuple[Change
         lines = [_text_in(folder, entry) for entry in each.entries]
         if any(line != line.rstrip() for line in lines):
             raise UsageError("this path ends in a space", file=each.path, cure="put the bundle elsewhere")
+        if each.record.extension_loader:
+            lines.append(extension_line(lines[0]))
         data = marked(_encoded("".join(f"{line}\n" for line in lines), start, each.path), _BY)
         other = _named_in(folder / name, start)
         if name in files or (other and Path(other[0]) != each.path and os.path.lexists(other[0])):

@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import os
+import pkgutil
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,7 +34,15 @@ from .distributions import (
 )
 from .inputs import InputFile, read_code, unreadable
 from .plan import BundlePlan, Selecting, is_module, modules_of, plan_bundle
-from .record import RECORD_NAME, BundleRecord, identity_of, is_bundle, is_disk_folder, record_to_json
+from .record import (
+    EXTENSION_LOADER,
+    RECORD_NAME,
+    BundleRecord,
+    identity_of,
+    is_bundle,
+    is_disk_folder,
+    record_to_json,
+)
 
 __all__ = [
     "COMPRESS",
@@ -43,6 +52,7 @@ __all__ = [
     "PreparedBundle",
     "check_compress",
     "disk_folder_for",
+    "extension_loader",
     "make_bundle",
     "prepare_bundle",
 ]
@@ -153,6 +163,20 @@ def disk_folder_for(archive: Path) -> Path:
     return archive.with_name(f"{archive.stem}-disk")
 
 
+def extension_loader() -> bytes:
+    """Return the source of what loads extension modules from an archive."""
+    try:
+        source = pkgutil.get_data("zipstrap.site_hooks", f"{EXTENSION_LOADER}.py")
+    except FileNotFoundError:
+        source = None
+    if source is None:
+        raise UnsupportedError(
+            "this zipstrap has nothing that loads extension modules from an archive",
+            cure="let their packages lie beside it (--extensions disk)",
+        )
+    return source
+
+
 # ---- what would be written -------------------------------------------------------------------------------
 
 
@@ -170,6 +194,8 @@ def prepare_bundle(
     paths = [Path(each) for each in what if each not in names]
     wanted: list[str | Distribution] = list(names)
     wanted += [wheel(path, settings.limits) for path in paths if path.suffix == ".whl" and path.is_file()]
+    if settings.selecting.extensions == "archive":
+        extension_loader()
     files: list[InputFile] = []
     left_out: list[tuple[str, str]] = []
     notes: list[str] = []
@@ -371,6 +397,9 @@ def _contents(
         for file in (*plan.archive, *plan.disk)
         if is_module(file.name)
     ]
+    loader = f"{EXTENSION_LOADER}.py"
+    if plan.archived:
+        sources.append(Source(loader, loader, extension_loader()))
     total = len(sources) * (2 if settings.compress != "stored" else 1)
 
     def count(done: int, _: int) -> None:
@@ -397,6 +426,8 @@ def _contents(
             ):
                 place[name] = data
                 owners[name] = file.distribution
+    if plan.archived:
+        archive[f"{loader}c"] = compiled.pycs[loader]
     for each in prepared.distributions:
         if each.metadata.endswith(".dist-info"):
             own = {name: data for name, data in {**archive, **disk}.items() if owners.get(name) == each.key}
@@ -472,9 +503,10 @@ def _record(prepared: PreparedBundle, made: _Made, settings: BundleSettings, fol
         magic=facts.magic,
         optimize=max(0, settings.optimize),
         source=settings.source,
-        modules=modules_of(member.name for member in made.members),
+        modules=modules_of(member.name for member in made.members if EXTENSION_LOADER not in member.name),
         on_disk=modules_of(name for name in made.disk if "__pycache__" not in name),
         disk_folder=folder if made.disk else "",
         suffixes=prepared.plan.suffixes,
+        extension_loader=EXTENSION_LOADER if prepared.plan.archived else "",
         distributions={each.name: each.version for each in prepared.distributions},
     )

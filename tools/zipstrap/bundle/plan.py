@@ -17,8 +17,8 @@ from .record import RECORD_NAME
 
 __all__ = ["EXTENSIONS", "BundlePlan", "Selecting", "is_module", "modules_of", "plan_bundle"]
 
-#: What becomes of extension modules: they lie on disk, are an error, or are left out.
-EXTENSIONS = ("disk", "refuse", "omit")
+#: What becomes of extension modules: they lie on disk, in the archive, are an error, or are left out.
+EXTENSIONS = ("disk", "archive", "refuse", "omit")
 
 _BINARY = re.compile(r"\.(?:so|pyd|dll|dylib)$|\.so\.[0-9][0-9.]*$")
 _MODULE_BINARY = re.compile(r"(?P<stem>[^./]+)(?P<suffix>(?:\.[^/]+)?\.(?:so|pyd))$")
@@ -40,13 +40,15 @@ class BundlePlan:
     """Where each file goes.
 
     *on_disk* has the reason for each top-level name that lies beside the archive; *suffixes* are the endings
-    of the extension modules there; *left_out* are pairs of a file, as people know it, and a reason.
+    of the extension modules, and *archived* tells whether some are in the archive; *left_out* are pairs of a
+    file, as people know it, and a reason.
     """
 
     archive: tuple[InputFile, ...]
     disk: tuple[InputFile, ...]
     on_disk: Mapping[str, str]
     suffixes: tuple[str, ...]
+    archived: bool
     left_out: tuple[tuple[str, str], ...]
 
 
@@ -108,16 +110,18 @@ def plan_bundle(
             cure="let their packages lie beside the archive (--extensions disk), or leave them out "
             "(--extensions omit)",
         )
-    for file in loose:
+    archived = bool(loose) and selecting.extensions == "archive"
+    for file in () if archived else loose:
         on_disk.setdefault(_top(file.name), f"the system loads binaries from files ({file.name})")
     on_disk.update(_metadata(kept, distributions, on_disk))
     disk = [file for file in kept if _top(file.name) in on_disk]
-    used = _suffixes(disk, suffixes, target)
+    used = _suffixes(kept, suffixes, target)
     return BundlePlan(
         archive=tuple(file for file in kept if _top(file.name) not in on_disk),
         disk=tuple(disk),
         on_disk=dict(sorted(on_disk.items())),
         suffixes=used,
+        archived=archived,
         left_out=tuple(left_out),
     )
 

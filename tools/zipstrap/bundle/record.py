@@ -16,6 +16,7 @@ from zipstrap.errors import FileError, UnsupportedError
 from zipstrap.interpreter import Facts
 
 __all__ = [
+    "EXTENSION_LOADER",
     "RECORD_NAME",
     "BundleRecord",
     "check_fits",
@@ -30,6 +31,9 @@ __all__ = [
 #: the member of the archive, and the file in the folder beside it
 RECORD_NAME = "zipstrap-bundle.json"
 
+#: the module of ``zipstrap.site_hooks`` that an archive with extension modules brings along
+EXTENSION_LOADER = "zipstrap_extensions"
+
 _WHAT = "zipstrap bundle"
 _SCHEMA = 1
 _LARGEST = 16 << 20
@@ -42,7 +46,8 @@ class BundleRecord:
     *identity* is the SHA-256 of the names and contents of all its files, those on disk included. *magic* is
     the number that opens the ``.pyc`` files of the interpreters that it is for, in hexadecimal, *version*
     their version (major.minor). *suffixes* are the endings of its extension modules, all of which an
-    interpreter must know. *modules* are what is imported from the archive, by top-level names, *on_disk*
+    interpreter must know; *extension_loader* is the module in the archive that loads those that are there,
+    or empty. *modules* are what is imported from the archive, by top-level names, *on_disk*
     what is imported from *disk_folder*, which lies beside the archive; it is empty if there is none.
     """
 
@@ -55,6 +60,7 @@ class BundleRecord:
     on_disk: tuple[str, ...]
     disk_folder: str
     suffixes: tuple[str, ...]
+    extension_loader: str
     #: name → version
     distributions: Mapping[str, str]
 
@@ -93,6 +99,8 @@ def _of_values(values: Any) -> BundleRecord:
     if not all(isinstance(text, str) for text in pairs):
         raise TypeError("distributions")
     record = record_of(BundleRecord, values, distributions=values["distributions"])
+    if record.extension_loader not in ("", EXTENSION_LOADER):
+        raise ValueError("extension_loader")
     if "/" in record.disk_folder or record.disk_folder in (".", ".."):
         raise ValueError("disk_folder")
     return record

@@ -63,10 +63,10 @@ def add_verbs(verbs: Any) -> None:
     )
     verb.add_argument(
         "--extensions",
-        choices=("disk", "refuse", "omit"),
+        choices=("disk", "archive", "refuse", "omit"),
         default="disk",
-        help="what becomes of packages with extension modules: they lie beside the archive, are an error, or "
-        "go without them (default: disk)",
+        help="what becomes of packages with extension modules: they lie beside the archive, or in it, with "
+        "what loads them from there, are an error, or go without them (default: disk)",
     )
     verb.add_argument(
         "--exclude",
