@@ -13,6 +13,7 @@ from zipstrap.archive import Limits, Member, write_archive
 from zipstrap.bundle.activate import Shadow, activate, shadows, top_level_names
 from zipstrap.bundle.distributions import (
     Distribution,
+    distributions_in,
     files_of,
     marker_environment,
     needed_distributions,
@@ -362,6 +363,28 @@ def test_files_of_a_wheel_and_of_an_installed_one(tmp_path: Path) -> None:
     assert sorted(names(files_of(installed, Limits()).files)) == sorted(
         names(files_of(wheel(plain, Limits()), Limits()).files)
     )
+
+
+def test_what_is_installed_is_found(tmp_path: Path) -> None:
+    """In a folder, in an environment whose lib64 is a link, and as wheels; remains are passed over."""
+    wheels = tmp_path / "wheels"
+    for name, requires in (("one", ["two>=1"]), ("two", [])):
+        make_wheel(wheels, name, {f"{name}.py": ""}, requires=requires)
+    site = tmp_path / "env/lib/python3.13/site-packages"
+    install_wheel(wheels / "one-1.0-py3-none-any.whl", site)
+    (tmp_path / "env/lib64").symlink_to("lib")
+    (tmp_path / "env/pyvenv.cfg").write_text("")
+    (site / "rest-1.0.dist-info").mkdir()
+    for place, keys in ((site, ["one"]), (tmp_path / "env", ["one"]), (wheels, ["one", "two"])):
+        found = distributions_in(place, Limits())
+        assert [each.key for each in found] == keys
+        assert (found[0].version, found[0].requires, found[0].requires_python) == (
+            "1.0",
+            ("two>=1",),
+            ">=3.8",
+        )
+    with pytest.raises(FileError, match="no distribution is installed there"):
+        distributions_in(tmp_path, Limits())
 
 
 # ---- the record ------------------------------------------------------------------------------------------

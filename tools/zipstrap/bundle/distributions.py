@@ -153,18 +153,24 @@ def _site_folders(place: Path) -> list[Path]:
 def _installed(folder: Path) -> Iterator[Distribution]:
     for found in importlib.metadata.distributions(path=[str(folder)]):
         location = getattr(found, "_path", None)
-        headers = found.metadata
-        if headers is None or not headers["Name"] or not isinstance(location, Path):
+        name = _header(found, "Name")
+        if not name or not isinstance(location, Path):
             continue  # the remains of one that was uninstalled
         yield Distribution(
-            name=headers["Name"],
-            version=headers["Version"] or "0",
+            name=name,
+            version=_header(found, "Version") or "0",
             requires=tuple(found.requires or ()),
-            requires_python=headers["Requires-Python"] or "",
+            requires_python=_header(found, "Requires-Python"),
             place=folder,
             metadata=location.name,
             problem=_installed_problem(found),
         )
+
+
+def _header(of: importlib.metadata.Distribution, name: str) -> str:
+    # one that is not there: None up to 3.11, then a warning, later a KeyError, if it is asked for as by []
+    values = of.metadata.get_all(name) if of.metadata is not None else None
+    return str(values[0]) if values else ""
 
 
 def _installed_problem(found: importlib.metadata.Distribution) -> str:
