@@ -87,6 +87,13 @@ def tamper(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def hijack(session: nox.Session) -> None:
+    """Try every way to put foreign code into a start, on all interpreters found; arguments as of run.py."""
+    _install(session, "test")
+    session.run("python", "tests/hijack/run.py", *session.posargs)
+
+
+@nox.session(default=False)
 def storm(session: nox.Session) -> None:
     """Start an interpreter 1000 times while its prefix is upgraded, and install 200 times eight at once."""
     _install(session, "test")

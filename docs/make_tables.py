@@ -15,7 +15,16 @@ from pathlib import Path
 from zipstrap import cli
 from zipstrap.audit import audit_entries
 from zipstrap.bench.cases import bench_data
-from zipstrap.data import archive_rules, checks, components, extension_halves, profiles, split_rules
+from zipstrap.data import (
+    archive_rules,
+    checks,
+    components,
+    extension_halves,
+    harmless_variables,
+    profiles,
+    split_rules,
+    vectors,
+)
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs"
@@ -91,6 +100,35 @@ def _archive_rule_list() -> Iterator[str]:
         link = f"[{rule.code}](#{rule.code.lower()})"
         title = rule.title.replace("|", r"\|")
         yield f"| {link} | {rule.name} | {title} |"
+
+
+def _vector_list() -> Iterator[str]:
+    yield "| code | name | what is tried | versions |"
+    yield "|---|---|---|---|"
+    for vector in vectors().values():
+        link = f"[{vector.code}](#{vector.code.lower()})"
+        versions = _versions(vector.since, vector.until)
+        yield f"| {link} | {code(vector.name)} | {vector.title} | {versions} |"
+
+
+def _vector_sections() -> Iterator[str]:
+    for vector in vectors().values():
+        needs = ", ".join(sorted(vector.needs))
+        yield f"## {vector.code}"
+        yield ""
+        yield f"`{vector.name}`: {vector.title}." + (f" Needs: {needs}." if needs else "")
+        yield ""
+        yield f"**Cause.** {vector.cause}"
+        yield ""
+        yield f"**Cure.** {vector.cure}"
+        yield ""
+        if vector.beyond:
+            yield f"**Beyond a tree**, because {vector.beyond}."
+            yield ""
+
+
+def _variable_list() -> Iterator[str]:
+    yield ", ".join(map(code, harmless_variables())) + "."
 
 
 def _component_list() -> Iterator[str]:
@@ -206,6 +244,9 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "check sections": _check_sections,
     "archive rules": _archive_rule_list,
     "archive rule sections": _rule_sections,
+    "hijack vectors": _vector_list,
+    "hijack vector sections": _vector_sections,
+    "hijack variables": _variable_list,
     "components": _component_list,
     "profiles": _profile_list,
     "minimal": _start_list,

@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 from zipstrap.archive import MemberRecord
 from zipstrap.config import KEYS
-from zipstrap.data import archive_rules, checks
+from zipstrap.data import archive_rules, checks, vectors
 from zipstrap.interpreter import Facts
 from zipstrap.layout import Landmark, Layout
 from zipstrap.manifest import FileRecord, Manifest, Target
@@ -103,13 +103,13 @@ def test_every_check_has_a_section() -> None:
 
 
 def known_codes() -> set[str]:
-    return {*checks(), *(rule.code for rule in archive_rules().values())}
+    return {*checks(), *vectors(), *(rule.code for rule in archive_rules().values())}
 
 
 @each_page
 def test_codes_and_options_exist(page: Path) -> None:
     """A page names no check that is not there, and gives zipstrap no option that it does not have."""
-    unknown = set(re.findall(r"\bZS\d{3}\b", text(page))) - known_codes()
+    unknown = set(re.findall(r"\bZ[HS]\d{3}\b", text(page))) - known_codes()
     for line in text(page).splitlines():
         match = re.search(r"\bzipstrap (build|pack|verify|inspect|facts)\b([^`#|;&>]*)", line)
         if match is not None:

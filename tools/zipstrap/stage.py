@@ -27,6 +27,7 @@ __all__ = [
     "Copies",
     "Staged",
     "Written",
+    "copy_file",
     "copying",
     "digest_of",
     "stage",
@@ -142,7 +143,7 @@ def _size_of(file: PlannedFile) -> int:
 
 def _copy_and_hash(file: PlannedFile, path: Path) -> tuple[int, str | None]:
     with writing(path):
-        _copy(Path(file.source or ""), path)
+        copy_file(Path(file.source or ""), path)
         path.chmod(file.mode)
         # a binary's run path is still to be set
         return (0, None) if file.kind in _ELF_KINDS else digest_of(path)
@@ -352,7 +353,11 @@ def _reading(source: Path) -> Iterator[None]:
         ) from error
 
 
-def _copy(source: Path, path: Path) -> None:
+def copy_file(source: Path, path: Path) -> None:
+    """Copy the bytes of *source* to *path*; the kernel shares their blocks where the file system can.
+
+    Raises :class:`FileError` for a *source* that cannot be read, and OSError for what cannot be written.
+    """
     with _reading(source):
         original = source.open("rb", buffering=0)
     with original, path.open("wb", buffering=0) as copy:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zipstrap.errors import InterpreterError, UsageError
 
 from .arguments import PYTHON_HELP, add_limits, add_verb, find, limits_of, positive, processors
-from .terminal import print_json
+from .terminal import print_json, steps
 
 if TYPE_CHECKING:  # imported where it is used: --version and --help stay quick
     from zipstrap.verify.report import Verification
@@ -21,7 +21,13 @@ __all__ = ["add_verbs"]
 
 def add_verbs(verbs: Any) -> None:
     """Add verify, inspect, report, audit and facts."""
-    verb = add_verb(verbs, "verify", _run_verify, "check where a tree or an interpreter boots from")
+    verb = add_verb(
+        verbs,
+        "verify",
+        _run_verify,
+        "check where a tree or an interpreter boots from",
+        formats=("text", "json", "sarif"),
+    )
     verb.add_argument("what", metavar="TREE|PYTHON", help="a tree, or an interpreter by path or version")
     verb.add_argument(
         "--strict", action="store_true", help="demand the archive with frozen modules off; warnings fail"
@@ -39,6 +45,18 @@ def add_verbs(verbs: Any) -> None:
     )
     verb.add_argument(
         "--no-start", action="store_true", help="start nothing; checks of starts are then not run"
+    )
+    verb.add_argument(
+        "--hijack",
+        action="store_true",
+        help="instead, try every known way to put foreign code into a start, in a scratch copy of the tree, "
+        "and tell who got control",
+    )
+    verb.add_argument(
+        "--vector",
+        action="append",
+        metavar="CODE",
+        help="with --hijack: only this one, by its code or name; repeatable",
     )
     add_limits(verb)
 
@@ -110,6 +128,10 @@ def _run_verify(arguments: argparse.Namespace) -> int:
     from zipstrap.verify.integrity import OtherManifest
     from zipstrap.verify.report import verification_to_json, verification_to_text
 
+    if arguments.hijack:
+        return _run_hijack(arguments)
+    if arguments.vector:
+        raise UsageError("--vector is for --hijack", cure="add --hijack, or leave it out")
     try:
         verification = _verification(arguments)
     except OtherManifest as error:
@@ -124,12 +146,68 @@ def _run_verify(arguments: argparse.Namespace) -> int:
                     "found": error.found,
                 }
             )
+        elif arguments.format == "sarif":
+            from zipstrap.verify.sarif import manifest_to_sarif
+
+            print_json(manifest_to_sarif(Path(arguments.what), error.code, error.problem.text))
         raise
     if arguments.format == "json":
         print_json(verification_to_json(verification))
+    elif arguments.format == "sarif":
+        from zipstrap.verify.sarif import verification_to_sarif
+
+        print_json(verification_to_sarif(verification))
     elif not arguments.quiet:
         sys.stdout.write(verification_to_text(verification, verbose=arguments.verbose))
     return 0 if verification.passed else 1
+
+
+def _run_hijack(arguments: argparse.Namespace) -> int:
+    from zipstrap.data import vectors
+    from zipstrap.manifest import is_tree
+    from zipstrap.verify.hijack_report import matrix_to_json, matrix_to_sarif, matrix_to_text
+    from zipstrap.verify.scratch import hijack_tree
+
+    others = [
+        name
+        for name, given in (
+            ("--strict", arguments.strict),
+            ("--kernel", arguments.kernel),
+            ("--expect", arguments.expect),
+            ("--no-start", arguments.no_start),
+        )
+        if given
+    ]
+    if others:
+        raise UsageError(f"{', '.join(others)} does not go with --hijack", cure="verify the tree once more")
+    tree = Path(arguments.what)
+    if not is_tree(tree):
+        raise UsageError(
+            "--hijack copies what it attacks, and this is no tree that zipstrap built",
+            file=tree,
+            cure="name a tree: zipstrap build makes one",
+        )
+    by_name = {name.lower(): code for code, vector in vectors().items() for name in (code, vector.name)}
+    unknown = [each for each in arguments.vector or () if each.lower() not in by_name]
+    if unknown:
+        raise UsageError(
+            f"there is no vector {', '.join(unknown)}",
+            cure="name a code or a name from zipstrap verify --hijack, such as ZH101",
+        )
+    with steps(arguments) as on_progress:
+        matrix = hijack_tree(
+            tree,
+            jobs=arguments.jobs or processors(),
+            only=[by_name[each.lower()] for each in arguments.vector or ()],
+            on_progress=on_progress,
+        )
+    if arguments.format == "json":
+        print_json(matrix_to_json(matrix))
+    elif arguments.format == "sarif":
+        print_json(matrix_to_sarif(matrix))
+    elif not arguments.quiet:
+        sys.stdout.write(matrix_to_text(matrix, verbose=arguments.verbose))
+    return 0 if matrix.passed else 1
 
 
 def _verification(arguments: argparse.Namespace) -> Verification:

@@ -20,6 +20,7 @@ __all__ = [
     "MachineRule",
     "ProfileData",
     "SplitRule",
+    "Vector",
     "archive_rules",
     "boot_modules",
     "bundle_rules",
@@ -27,14 +28,18 @@ __all__ = [
     "checks",
     "components",
     "extension_halves",
+    "foreign_names",
+    "harmless_variables",
     "hot_modules",
     "machine_rules",
     "matches",
     "needed_modules",
+    "not_variables",
     "preloaded_modules",
     "profiles",
     "record_of",
     "split_rules",
+    "vectors",
 ]
 
 _T = TypeVar("_T")
@@ -133,6 +138,34 @@ class BundleRule:
 
     names: tuple[str, ...]
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A way to put foreign code into a start, and how it is tried.
+
+    *environ*, *plant* (place → what is put there), *without* (what is removed), *argv0* and *executable* have
+    places in braces, which :mod:`zipstrap.verify.scratch` fills in. *needs* names what must be there.
+    """
+
+    code: str
+    name: str
+    family: str
+    title: str
+    since: tuple[int, int]
+    until: tuple[int, int]
+    needs: frozenset[str]
+    start: str
+    arguments: tuple[str, ...]
+    environ: Mapping[str, str]
+    plant: Mapping[str, str]
+    without: tuple[str, ...]
+    argv0: str | None
+    executable: str | None
+    #: why nothing in a tree can refuse it; empty where something can
+    beyond: str
+    cause: str
+    cure: str
 
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
@@ -255,6 +288,51 @@ def bundled_parts() -> tuple[BundledPart, ...]:
 def archive_rules() -> Mapping[str, ArchiveRule]:
     """Return the rules of the strict reader by name, in the order of their codes."""
     return {item["name"]: ArchiveRule(**item) for item in _load("archive_rules")["rules"]}
+
+
+@functools.cache
+def vectors() -> Mapping[str, Vector]:
+    """Return the ways to put foreign code into a start by code, in order."""
+    return {
+        item["code"]: Vector(
+            item["code"],
+            item["name"],
+            item["family"],
+            item["title"],
+            _feature(item["since"]),
+            _feature(item["until"]),
+            frozenset(item["needs"]),
+            item["start"],
+            tuple(item.get("arguments", ())),
+            item.get("environ", {}),
+            item.get("plant", {}),
+            tuple(item.get("without", ())),
+            item.get("argv0"),
+            item.get("executable"),
+            item.get("beyond", ""),
+            item["cause"],
+            item["cure"],
+        )
+        for item in _load("hijack")["vectors"]
+    }
+
+
+@functools.cache
+def harmless_variables() -> Mapping[str, str]:
+    """Return the variables of an interpreter's environment that name no code, each with a value."""
+    return dict(_load("hijack")["variables"])
+
+
+@functools.cache
+def not_variables() -> frozenset[str]:
+    """Return words in interpreters and libraries that look like such a variable, and are none."""
+    return frozenset(_load("hijack")["not_variables"])
+
+
+@functools.cache
+def foreign_names() -> tuple[str, ...]:
+    """Return the names, without a suffix, under which foreign modules are put into a folder."""
+    return tuple(_load("hijack")["modules"])
 
 
 def record_of(kind: type[_T], values: Mapping[str, Any], **made: Any) -> _T:

@@ -29,6 +29,7 @@ from .kernel_log import STRACE_OPTIONS, parse_kernel_log
 from .verbose_log import LogLoader, parse_verbose_log
 
 __all__ = [
+    "MADE",
     "MODES",
     "Boot",
     "BootModule",
@@ -194,6 +195,9 @@ _UNLOGGED = {
     "sys": "made by the C runtime before there is a log",
     "builtins": "made by the C runtime before there is a log",
 }
+
+#: typing makes these itself, from no file (up to 3.12)
+MADE = frozenset({"typing.io", "typing.re"})
 
 # A class's module is told under either name; importlib renames its modules when it is imported.
 _BOOTSTRAP = ("_frozen_importlib", "_frozen_importlib_external", "importlib._bootstrap")

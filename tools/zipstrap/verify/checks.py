@@ -15,7 +15,7 @@ from zipstrap.data import checks
 from zipstrap.layout import path_file_text
 from zipstrap.manifest import MANIFEST_NAME
 
-from .boots import Boot, BootModule, Origin, differing
+from .boots import MADE, Boot, BootModule, Origin, differing
 from .evidence import Evidence, Writable
 from .kernel_log import library_files
 
@@ -51,9 +51,6 @@ _OWN_IMPORTER = "importlib._zipstrap.path_hook"
 
 #: what an import in a script would find beside it
 _IMPORTABLE = (".py", ".pyc", ".so")
-
-#: typing makes these itself, from no file (up to 3.12)
-_MADE = frozenset({"typing.io", "typing.re"})
 
 #: what every start runs, if it is there: several may be, and the user may have one
 _CUSTOMIZE = frozenset({"sitecustomize", "usercustomize"})
@@ -884,7 +881,7 @@ def _real(path: str, evidence: Evidence) -> str:
 
 
 def _is_made(module: BootModule) -> bool:
-    return module.module in _MADE and module.path is None
+    return module.module in MADE and module.path is None
 
 
 def _at(path: str | None, folder: str, evidence: Evidence) -> bool:

@@ -31,6 +31,7 @@ __all__ = [
     "SeenBytecode",
     "SeenFile",
     "Writable",
+    "changeable_by_others",
     "gather_evidence",
     "tree_paths",
     "who_else",
@@ -312,6 +313,19 @@ def _files(
         if path in known or not path.startswith(own):
             found[path] = seen
     return found, tuple(writable)
+
+
+def changeable_by_others(
+    root: Path, layout: Layout, manifest: Manifest | None, named: Path | None = None
+) -> tuple[tuple[Writable, ...], tuple[Writable, ...]]:
+    """Return the folders above the tree, and what is in the tree *root*, that others can change."""
+    owners = _owners(root)
+    found = [] if (who := who_else(root.stat(), owners)) is None else [Writable(str(root), who)]
+    for path, entry in _entries(root, layout, manifest):
+        status = entry.stat(follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode) and (who := who_else(status, owners)) is not None:
+            found.append(Writable(path, who))
+    return _ways_in(root, named), tuple(found)
 
 
 def _entries(root: Path, layout: Layout, manifest: Manifest | None) -> Iterator[tuple[str, os.DirEntry[str]]]:
