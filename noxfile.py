@@ -23,11 +23,11 @@ def _install(session: nox.Session, *groups: str, project: bool = True) -> None:
     session.install(*(["-e", "."] if project else []), *wanted)
 
 
-def _pytest(session: nox.Session, arguments: list[str], *folders: str) -> None:
+def _pytest(session: nox.Session, arguments: list[str], *folders: str, dist: str = "loadfile") -> None:
     """Run pytest on *folders*, or on the files that *arguments* name."""
     named = any(Path(argument.partition("::")[0]).exists() for argument in arguments)
     # loadfile: the tests of one file share what was staged for an interpreter
-    session.run("pytest", "-n", "auto", "--dist", "loadfile", *arguments, *(() if named else folders))
+    session.run("pytest", "-n", "auto", "--dist", dist, *arguments, *(() if named else folders))
 
 
 @nox.session
@@ -119,10 +119,14 @@ def bytecode(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def durability(session: nox.Session) -> None:
-    """Let each verb that changes an installation fail at every system call, not at a sample; print counts."""
+    """Let each verb that changes an installation fail at every system call, not at a sample; print counts.
+
+    A run that is ended goes on where it was: what was tried is kept in the session's folder.
+    """
     _install(session, "test")
     session.env["ZIPSTRAP_TEST_WHOLE_SWEEP"] = "1"
-    _pytest(session, ["-s", *session.posargs], "tests/durability")
+    session.env.setdefault("ZIPSTRAP_TEST_SWEEP_RESULTS", str(Path(session.virtualenv.location) / "sweeps"))
+    _pytest(session, list(session.posargs), "tests/durability", dist="worksteal")
 
 
 @nox.session(default=False)

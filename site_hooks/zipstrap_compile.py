@@ -10,6 +10,7 @@ line on stdout says what was done. Exit status 0, or 1 with a line on stderr.
 """
 
 import binascii
+import errno
 import fcntl
 import os
 import struct
@@ -101,6 +102,8 @@ def replace(path, data):
             view = memoryview(data)
             while view:
                 view = view[os.write(file, view) :]
+            if os.fstat(file).st_size != len(data):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))  # what it said was not so
             os.fchmod(file, 0o644)
             os.fsync(file)
         finally:

@@ -70,3 +70,12 @@ def strace(request: pytest.FixtureRequest) -> None:
     problem = strace_problem()
     if problem is not None:
         lack(request.config, problem)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what sweeps and storms have counted; their own output is not seen where several run at once."""
+    for reports in terminalreporter.stats.values():
+        for report in (each for each in reports if getattr(each, "when", "") == "call"):
+            for name, value in getattr(report, "user_properties", ()):
+                if name in ("sweep", "storm"):
+                    terminalreporter.write_line(str(value))

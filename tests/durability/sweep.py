@@ -5,25 +5,48 @@ that changes a file of the state. :func:`sweep` then runs it once for each of th
 :class:`Fault`, on a fresh state, and afterwards asks the scene whether the interpreter boots, runs what comes
 next, and asks whether that has left something behind.
 
-Only the command's own process is traced, with its first thread: what it starts is not to change the state.
+Only the command's own process is traced, with its first thread, which does here what others would do: what
+it starts is not to change the state.
+It is a fork of a process that has loaded zipstrap (:mod:`.forked`), for a whole sweep is thousands of runs.
+
+Where the environment variable ``ZIPSTRAP_TEST_SWEEP_RESULTS`` names a folder, what was tried is noted there,
+and a sweep that was ended goes on where it was, as long as neither zipstrap nor the command's calls change.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
+import hashlib
 import itertools
+import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
-__all__ = ["Call", "End", "Fault", "Scene", "Sweep", "is_whole", "record", "strace_problem", "sweep"]
+import zipstrap
+
+from .forked import Forks
+
+__all__ = [
+    "Call",
+    "End",
+    "Fault",
+    "Scene",
+    "Sweep",
+    "is_whole",
+    "parts",
+    "record",
+    "strace_problem",
+    "sweep",
+]
 
 #: system calls that may change a file; those that this machine does not have are left out (``?``)
 _WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
@@ -61,7 +84,7 @@ class Fault(StrEnum):
     EIO = "EIO"
     #: a write ends in the middle, by a limit of the file's size, and the next one fails
     SHORT = "short"
-    #: a write is said to have written one byte, and has written none
+    #: a write, or a copy by the kernel, is said to have written one byte, and has written none
     LOST = "lost"
 
 
@@ -71,7 +94,7 @@ _FAILING: Mapping[Fault, frozenset[str]] = {
     Fault.ENOSPC: frozenset((*_WRITES, *_COPIES, *_MAKES, *_RENAMES, *_SYNCS)),
     Fault.EIO: frozenset((*_WRITES, *_COPIES, *_MAKES, *_RENAMES, *_REMOVES, *_SYNCS, *_MARKS, *_TIMES)),
     Fault.SHORT: frozenset(_WRITES),
-    Fault.LOST: frozenset(_WRITES),
+    Fault.LOST: frozenset((*_WRITES, "copy_file_range")),
 }
 
 
@@ -99,6 +122,8 @@ class Scene:
     ends: Sequence[End]
     environ: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 300.0
+    #: what the command imports
+    packages: Sequence[str] = ("zipstrap",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +156,11 @@ class Sweep:
         )
 
 
+def parts() -> dict[str, tuple[Fault, ...]]:
+    """Return the faults of each test: in a whole sweep it is one by itself, so that several run at once."""
+    return {fault.value: (fault,) for fault in Fault} if is_whole() else {"sample": tuple(Fault)}
+
+
 def is_whole() -> bool:
     """Tell whether every call is to be tried, which takes long, and not a sample."""
     return os.environ.get("ZIPSTRAP_TEST_WHOLE_SWEEP", "") not in ("", "0")
@@ -146,12 +176,12 @@ def strace_problem() -> str | None:
     return None if done.returncode == 0 else f"strace does not work here: {done.stderr.strip()}"
 
 
-def record(scene: Scene) -> list[Call]:
+def record(scene: Scene, forks: Forks) -> list[Call]:
     """Run the command undisturbed and return the calls that change the state; it must end well."""
     log = _log(scene)
     for _ in range(2):  # the first fills what caches there are
         _fresh(scene)
-        done = _run(scene, [*_strace(log), *scene.command])
+        done = forks.run(scene.command, strace=_strace(log), timeout=scene.timeout)
     assert done.returncode == 0, f"{scene.name}: undisturbed, it ends with {done.returncode}: {done.stderr}"
     problem = scene.boots(scene.state)
     assert problem is None, f"{scene.name}: undisturbed, it does not boot afterwards: {problem}"
@@ -162,32 +192,91 @@ def record(scene: Scene) -> list[Call]:
 
 def sweep(scene: Scene, *, most: int | None = None, faults: Sequence[Fault] = tuple(Fault)) -> Sweep:
     """Try each of *faults* at each call that it can happen at; at *most* so many of each, evenly chosen."""
-    calls = record(scene)
-    result = Sweep(scene.name, len(calls))
-    turn = itertools.cycle(scene.ends)
-    for fault in faults:
-        where = [call for call in calls if call.name in _FAILING[fault]]
-        if fault is Fault.SHORT:
-            where = [call for call in where if call.middle]
-        for call in _sample(where, most):
-            result.tried[fault] += 1
-            for problem in _try(scene, call, fault, next(turn), result):
-                result.problems.append(f"{fault} at {call.name} {call.number}, {call.shown}: {problem}")
+    # no bytecode of the host is written, so that calls are counted alike each time
+    environ = {**os.environ, **scene.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+    with Forks(scene.packages, environ, one_thread="zipstrap" in scene.packages) as forks:
+        calls = record(scene, forks)
+        result = Sweep(scene.name, len(calls))
+        known = _Known(scene, calls)
+        turn = itertools.cycle(scene.ends)
+        for fault in faults:
+            where = [call for call in calls if call.name in _FAILING[fault]]
+            if fault is Fault.SHORT:
+                where = [call for call in where if call.middle]
+            for call in _sample(where, most):
+                result.tried[fault] += 1
+                end = next(turn)
+                what = f"{fault} at {call.name} {call.number}, {call.shown}"
+                found = known.get(what)
+                if found is None:
+                    missed = result.missed
+                    problems = list(_try(scene, forks, call, fault, end, result))
+                    found = (problems, result.missed - missed)
+                    known.put(what, found)
+                else:
+                    result.missed += found[1]
+                result.problems += (f"{what}: {problem}" for problem in found[0])
     shutil.rmtree(scene.state, ignore_errors=True)
     _log(scene).unlink(missing_ok=True)
     return result
 
 
-def _try(scene: Scene, call: Call, fault: Fault, end: End, result: Sweep) -> Iterator[str]:
+class _Known:
+    """What earlier runs of the same sweep have found, kept in a file, one line for each trial."""
+
+    def __init__(self, scene: Scene, calls: Sequence[Call]) -> None:
+        folder = os.environ.get("ZIPSTRAP_TEST_SWEEP_RESULTS")
+        self._path = None
+        self._found: dict[str, tuple[list[str], int]] = {}
+        if not folder:
+            return
+        shown = "\n".join(f"{call.name} {call.number}" for call in calls)
+        key = hashlib.sha256(f"{_sources()}\n{shown}".encode()).hexdigest()[:16]
+        name = re.sub(r"\W+", "-", scene.name)
+        self._path = Path(folder) / f"{name}-{key}.jsonl"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError), self._path.open(encoding="utf-8") as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError):  # the last one, of a run that was ended
+                    what, problems, missed = json.loads(line)
+                    self._found[what] = (problems, missed)
+
+    def get(self, what: str) -> tuple[list[str], int] | None:
+        """Return the problems of the trial *what* and how often its fault did not happen; None if unknown."""
+        return self._found.get(_without_places(what))
+
+    def put(self, what: str, found: tuple[list[str], int]) -> None:
+        """Note what came of the trial *what*."""
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([_without_places(what), *found]) + "\n")
+
+
+def _without_places(what: str) -> str:
+    """Return *what* without what strace shows of a call: paths are others in each run."""
+    return what.partition(",")[0]
+
+
+@cache
+def _sources() -> str:
+    """Return a hash of all sources that a sweep depends on."""
+    digest = hashlib.sha256()
+    for folder in (Path(zipstrap.__file__).parent, Path(__file__).parent):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _try(scene: Scene, forks: Forks, call: Call, fault: Fault, end: End, result: Sweep) -> Iterator[str]:
     _fresh(scene)
     log = _log(scene)
-    done = _run(
-        scene,
-        [*_strace(log, call, fault), *scene.command],
+    done = forks.run(
+        scene.command,
+        strace=_strace(log, call, fault),
         limit=call.middle if fault is Fault.SHORT else None,
+        timeout=scene.timeout,
     )
     seen = log.read_text(errors="replace")
-    # strace ends as its command has ended
     happened = done.returncode == -signal.SIGKILL if fault is Fault.KILL else "(INJECTED)" in seen
     if not happened and fault is not Fault.SHORT:
         result.missed += 1
@@ -196,7 +285,7 @@ def _try(scene: Scene, call: Call, fault: Fault, end: End, result: Sweep) -> Ite
     problem = scene.boots(scene.state)
     if problem is not None:
         yield f"does not boot: {problem}"
-    after = _run(scene, end.command)
+    after = forks.run(end.command, timeout=scene.timeout)
     words = " ".join(map(str, end.command[-3:]))
     if after.returncode != 0:
         yield f"the next run ({words}) ends with {after.returncode}: {after.stderr}"
@@ -226,14 +315,14 @@ def _log(scene: Scene) -> Path:
 
 
 def _strace(log: Path, call: Call | None = None, fault: Fault | None = None) -> list[str]:
-    words = ["strace", "-o", str(log), "-y", "-s", "16", "-e", "signal=none"]
+    words = ["-o", str(log), "-y", "-s", "16", "-e", "signal=none"]
     words += ["-e", "trace=" + ",".join(f"?{name}" for name in _CALLS)]
     if call is not None and fault is not Fault.SHORT:
         what = {Fault.KILL: "signal=SIGKILL", Fault.LOST: "retval=1"}.get(
             fault or Fault.KILL, f"error={fault}"
         )
         words += ["-e", f"inject={call.name}:{what}:when={call.number}"]
-    return [*words, "--"]
+    return words
 
 
 def _calls(lines: Sequence[str], state: str) -> Iterator[Call]:
@@ -254,24 +343,3 @@ def _calls(lines: Sequence[str], state: str) -> Iterator[Call]:
             middle = sizes.get(file, 0) + int(value) // 2
             sizes[file] = sizes.get(file, 0) + int(value)
         yield Call(name, counts[name], line[:200], middle)
-
-
-def _run(
-    scene: Scene, command: Sequence[str | Path], *, limit: int | None = None
-) -> subprocess.CompletedProcess[str]:
-    def limit_size() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return subprocess.run(
-        [str(word) for word in command],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        # no bytecode of the host is written, so that calls are counted alike each time
-        env={**os.environ, **scene.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        timeout=scene.timeout,
-        check=False,
-        preexec_fn=limit_size,
-    )

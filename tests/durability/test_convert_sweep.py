@@ -21,7 +21,7 @@ from ..target.installations import (
 )
 from ..target.interpreters import Target
 from ..target.trees import usual
-from .sweep import End, Scene, is_whole, sweep
+from .sweep import End, Fault, Scene, is_whole, parts, sweep
 
 pytestmark = pytest.mark.usefixtures("strace")
 
@@ -99,17 +99,18 @@ def run(command: Sequence[str | Path], *, check: bool = True) -> subprocess.Comp
     )
 
 
+@pytest.mark.parametrize("faults", parts().values(), ids=parts())
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["convert", "restore"])
 def test_it_boots_whatever_fails(
     name: str,
     kind: str,
+    faults: Sequence[Fault],
     tmp_path: Path,
     pristine: tuple[Installation, dict[str, object]],
     record_property: Callable[[str, object], None],
 ) -> None:
-    result = sweep(scene(name, tmp_path, pristine, kind), most=None if is_whole() else 3)
-    print(f"\n{result}")
+    result = sweep(scene(name, tmp_path, pristine, kind), most=None if is_whole() else 3, faults=faults)
     record_property("sweep", str(result))
     assert result.problems == [], "\n".join([str(result), *result.problems])
     assert result.missed == 0

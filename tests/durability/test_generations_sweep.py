@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.durability.sweep import End, Scene, is_whole, sweep
+from tests.durability.sweep import End, Fault, Scene, is_whole, parts, sweep
+from tests.target.installations import copy_installation
 from tests.target.interpreters import Target
 from tests.target.trees import run, usual, zipstrap
 
@@ -23,8 +24,9 @@ pytestmark = pytest.mark.usefixtures("strace")
 
 _ZIPSTRAP = [sys.executable, "-m", "zipstrap"]
 
-#: few files, so that few calls are the same
-_SMALL = ("--profile", "minimal", "--source", "archive", "--exclude", "dev", "--no-verify", "-q")
+#: few files, so that few calls are the same; their interpreter is a small copy for the same reason
+_SMALL = ("--source", "archive", "--no-verify", "-q")
+_MODULES = ("json", "decimal")
 _OTHER = ("--optimize", "1")
 
 _ASK = """\
@@ -41,17 +43,20 @@ VERBS: dict[str, tuple[tuple[int | None, ...], tuple[int, ...]]] = {
     "rollback": ((1, 2), (1, 2)),
     "gc": ((2,), (2,)),
     "uninstall": ((2, None), ()),
+    "purge": ((2, None), ()),
 }
 
 
 @pytest.fixture(scope="module")
-def target(interpreters: list[Target]) -> Target:
-    return usual(interpreters)
+def target(interpreters: list[Target], tmp_path_factory: pytest.TempPathFactory) -> Target:
+    target = usual(interpreters)
+    copy = copy_installation(target, tmp_path_factory.mktemp("small") / "I", only=_MODULES)
+    return Target(copy.executable, target.version, target.id)
 
 
 @pytest.fixture(scope="module")
 def states(target: Target, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """Give prefixes with no, one and two generations."""
+    """Give prefixes with no, one and two generations, and one with two and a package."""
     folder = tmp_path_factory.mktemp("states")
     found = {number: folder / str(number) for number in range(3)}
     found[0].mkdir()
@@ -59,6 +64,17 @@ def states(target: Target, tmp_path_factory: pytest.TempPathFactory) -> dict[int
         shutil.copytree(found[number - 1], found[number], symlinks=True)
         done = zipstrap("install", target.executable, "--prefix", found[number], *_SMALL, *options)
         assert done.returncode == 0, done.stderr
+    # with a package, of which something lies outside of its folder
+    found[3] = folder / "3"
+    shutil.copytree(found[2], found[3], symlinks=True)
+    site = next(found[3].glob("lib/python3*/site-packages"))
+    for path, text in (
+        (site / "greet/__init__.py", "x = 1\n"),
+        (site / "greet-1.dist-info/RECORD", "greet/__init__.py,,\n../../../bin/greet,,\n"),
+        (found[3] / "bin/greet", "#!/bin/sh\n"),
+    ):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
     return found
 
 
@@ -74,9 +90,10 @@ def scene(verb: str, folder: Path, states: dict[int, Path], target: Target) -> S
         "rollback": [*_ZIPSTRAP, "rollback", "-q", "--no-verify", "1", "--prefix", prefix],
         "gc": gc,
         "uninstall": uninstall,
+        "purge": [*uninstall, "--purge"],
     }[verb]
     current, numbers = VERBS[verb]
-    start = states[{"install": 0, "upgrade": 1}.get(verb, 2)]
+    start = states[{"install": 0, "upgrade": 1, "purge": 3}.get(verb, 2)]
 
     def make(state: Path) -> None:
         # nothing of a generation is ever written to, so the files may be the same
@@ -108,19 +125,21 @@ def scene(verb: str, folder: Path, states: dict[int, Path], target: Target) -> S
     def gone(state: Path) -> Sequence[str]:
         return [str(path) for path in state.rglob("*")]
 
-    same = End(command, gone if verb == "uninstall" else finished)
-    return Scene(verb, prefix, make, command, boots, (same, End(uninstall, gone)))
+    same = End(command, gone if verb in ("uninstall", "purge") else finished)
+    other = command if verb == "purge" else uninstall
+    return Scene(verb, prefix, make, command, boots, (same, End(other, gone)))
 
 
+@pytest.mark.parametrize("faults", parts().values(), ids=parts())
 @pytest.mark.parametrize("verb", VERBS)
 def test_it_boots_whatever_fails(
     verb: str,
+    faults: Sequence[Fault],
     tmp_path: Path,
     states: dict[int, Path],
     target: Target,
     record_property: Callable[[str, object], None],
 ) -> None:
-    result = sweep(scene(verb, tmp_path, states, target), most=None if is_whole() else 2)
-    print(f"\n{result}")
+    result = sweep(scene(verb, tmp_path, states, target), most=None if is_whole() else 2, faults=faults)
     record_property("sweep", str(result))
     assert result.problems == [], "\n".join([str(result), *result.problems])

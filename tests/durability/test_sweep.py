@@ -51,7 +51,7 @@ def scene(folder: Path, script: str) -> Scene:
 
     state = folder / "state"
     command = [sys.executable, "-c", script, state]
-    return Scene("a file", state, make, command, boots, [End(command, left)])
+    return Scene("a file", state, make, command, boots, [End(command, left)], packages=())
 
 
 pytestmark = pytest.mark.usefixtures("strace")

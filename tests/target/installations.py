@@ -19,6 +19,21 @@ __all__ = ["Installation", "copy_installation", "differences", "link_installatio
 
 #: what the tests do without, for the time that it takes to copy
 _ALWAYS = ("__pycache__", "lib-dynload", "LICENSE", "EXTERNALLY-MANAGED", "site-packages", "importlib")
+#: what the workers import in a target
+_WORKERS = (
+    "__future__",
+    "ast",
+    "email.message",
+    "hashlib",
+    "json",
+    "opcode",
+    "platform",
+    "runpy",
+    "shutil",
+    "socket",
+    "zipimport",
+    "zlib",
+)
 _WITHOUT = ("test", "idlelib", "turtledemo", "config-*", "tests")
 
 
@@ -54,7 +69,7 @@ def copy_installation(target: Target, prefix: Path, *, only: Collection[str] | N
     kept = None if only is None else {*_imported(target, only), *_ALWAYS}
 
     def ignore(folder: str, names: list[str]) -> set[str]:
-        if kept is not None and Path(folder) in (library, library / "__pycache__"):
+        if kept is not None and Path(folder) in (library, library / "__pycache__", library / "lib-dynload"):
             return {name for name in names if name.partition(".")[0] not in kept}
         if Path(folder).name == "site-packages" and Path(folder).parent == library:
             return {name for name in names if not name.startswith(("pip", "setuptools", "README"))}
@@ -70,7 +85,8 @@ def copy_installation(target: Target, prefix: Path, *, only: Collection[str] | N
 
 def _imported(target: Target, modules: Collection[str]) -> set[str]:
     """Return the names, up to the first dot, of what is loaded when *modules* are."""
-    ask = f"import sys, sysconfig, {', '.join(modules)}\nsysconfig.get_config_vars()\nprint(*sys.modules)"
+    named = ", ".join((*modules, *_WORKERS))
+    ask = f"import sys, sysconfig, {named}\nsysconfig.get_config_vars()\nprint(*sys.modules)"
     done = subprocess.run(
         [target.executable, "-I", "-c", ask], capture_output=True, text=True, timeout=60, check=True
     )

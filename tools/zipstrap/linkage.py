@@ -736,6 +736,11 @@ def _write(path: Path, edits: Sequence[tuple[int, bytes]]) -> None:
         for offset, data in edits:
             file.seek(offset)
             file.write(data)
+        # the file is as long as before, so no size would tell of a write that did not happen
+        for offset, data in edits:
+            file.seek(offset)
+            if file.read(len(data)) != data:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def _find_patchelf() -> Path:

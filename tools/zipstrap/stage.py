@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import io
 import os
@@ -318,7 +319,7 @@ def _place(file: PlannedFile, reader: SourceReader, folder: Path, copies: Copies
         size, sha256 = copies.result(file.path)
     elif file.kind is FileKind.LINK:
         with writing(path):
-            path.symlink_to(file.link or "")
+            _link(path, file.link or "")
     elif file.kind is not FileKind.FOLDER:
         # what was compiled or packed, and not what the source may have become since
         data = reader.read(file.source or "") if file.data is None else file.data
@@ -336,6 +337,19 @@ def _place(file: PlannedFile, reader: SourceReader, folder: Path, copies: Copies
         sha256=sha256,
         link=file.link,
     )
+
+
+def _link(path: Path, target: str) -> None:
+    try:
+        path.symlink_to(target)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        raise FileError(
+            f"no link can be made ({error.strerror})",
+            file=path,
+            cure="choose a place on a file system that has symbolic links",
+        ) from error
 
 
 @contextlib.contextmanager
@@ -361,19 +375,25 @@ def copy_file(source: Path, path: Path) -> None:
     with _reading(source):
         original = source.open("rb", buffering=0)
     with original, path.open("wb", buffering=0) as copy:
-        if _copied_by_the_kernel(original, copy):
-            return
-        # one buffer: a fresh one for each piece costs more than the copying
-        buffer = bytearray(_CHUNK)
-        view = memoryview(buffer)
-        while True:
-            with _reading(source):
-                count = original.readinto(buffer)
-            if not count:
-                break
-            written = 0
-            while written < count:
-                written += copy.write(view[written:count])
+        if not _copied_by_the_kernel(original, copy):
+            _copy_by_hand(source, original, copy)
+        # a disk that loses what it says it has written is found by this, and not by the hash of the copy
+        if os.fstat(original.fileno()).st_size != os.fstat(copy.fileno()).st_size:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def _copy_by_hand(source: Path, original: FileIO, copy: FileIO) -> None:
+    # one buffer: a fresh one for each piece costs more than the copying
+    buffer = bytearray(_CHUNK)
+    view = memoryview(buffer)
+    while True:
+        with _reading(source):
+            count = original.readinto(buffer)
+        if not count:
+            break
+        written = 0
+        while written < count:
+            written += copy.write(view[written:count])
 
 
 def _copied_by_the_kernel(original: FileIO, copy: FileIO) -> bool:
