@@ -76,7 +76,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what goes where in a bundle", ("zipstrap.bundle.plan",)),
     ("asked of the system", ("zipstrap.owners",)),
     ("compressed", ("zipstrap.compress",)),
-    ("what is there, what goes where", ("zipstrap.inventory", "zipstrap.layout")),
+    ("what is there, what goes where", ("zipstrap.headers", "zipstrap.inventory", "zipstrap.layout")),
     (
         "pictures",
         ("zipstrap.report", "zipstrap.report.markup", "zipstrap.report.treemap", "zipstrap.report.waterfall"),

@@ -259,6 +259,20 @@ def test_sources_alone_boot_and_are_compiled_under_a_program_that_runs(
     assert list(prefix.rglob("*.zipstrap-new")) == []
 
 
+@pytest.mark.parametrize("name", ["3.8", "3.9"])
+def test_a_small_tree_can_compile_itself(name: str, interpreters: list[Target], tmp_path: Path) -> None:
+    """A profile that follows imports takes what compiles in place along (fcntl, there)."""
+    target = next((each for each in interpreters if each.id == name), None)
+    if target is None:
+        pytest.skip(f"there is no CPython {name}")
+    options = ("--source-only", "--profile", "minimal", "--no-verify", "-q")
+    done = zipstrap("stage", target.executable, "--destdir", tmp_path, "--prefix", "/usr", *options)
+    assert done.returncode == 0, done.stderr
+    compiled = run([tmp_path / f"usr/bin/python{name}", "-I", "-B", "-m", "zipstrap_compile"])
+    assert (compiled.returncode, compiled.stderr) == (0, "")
+    assert " modules compiled into " in compiled.stdout
+
+
 def test_bytecode_made_in_place_is_that_of_a_build(one: Target, tmp_path: Path) -> None:
     staged(one, tmp_path / "S", "--prefix", "/p", "--source-only")
     assert zipstrap("compile", tmp_path / "S/p").returncode == 0

@@ -15,9 +15,20 @@ from .config import default_cache_folder
 from .contents import Contents, SourceReader, make_contents
 from .destination import check_destination, check_tree_path, new_file, new_folder, writing
 from .errors import FileError, UsageError
+from .headers import find_headers
 from .hooks import HookFile, hook_files
 from .hot import modules_of_commands
-from .imports import GUARDED, REQUIRED, Import, ModuleSource, broken_by, closure, mentions, scan_imports
+from .imports import (
+    GUARDED,
+    REQUIRED,
+    Import,
+    ModuleSource,
+    broken_by,
+    closure,
+    imported_by,
+    mentions,
+    scan_imports,
+)
 from .interpreter import Facts
 from .inventory import Inventory, Kind, take_inventory
 from .layout import (
@@ -31,8 +42,8 @@ from .layout import (
 )
 from .linkage import Linkage, resolve_linkage
 from .manifest import MANIFEST_NAME, Manifest, is_tree, make_manifest, manifest_to_json
-from .plan import Options, Plan, generation_files, make_plan
-from .profiles import EXCLUDED, Selection, parse_request, select, start_modules
+from .plan import Options, Plan, generation_files, header_files, make_plan
+from .profiles import EXCLUDED, Selection, parse_request, select, start_modules, takes
 from .stage import Written, copying, stage, write_archive_file
 from .verify.report import Verification
 from .verify.run import verify_tree
@@ -147,7 +158,10 @@ def prepare(
     inventory = take_inventory(facts)
     request = parse_request(settings.profile, settings.include, settings.exclude, inventory)
     reader = SourceReader()
-    start = start_modules(request, inventory)
+    hooks = () if archive_only else _hooks(facts, layout, settings, generation=generation)
+    start = start_modules(
+        request, inventory, imported_by(hook.data for hook in hooks if hook.place == "archive")
+    )
     if start is None:
         selection = select(inventory, facts, request)
         broken = _broken_imports(facts, inventory, selection, reader)
@@ -159,17 +173,21 @@ def prepare(
         selection = select(inventory, facts, request, reached)
         broken = broken_by(graph, selection.kept_modules, selection.left_out_modules)
     linkage = None if archive_only or in_place else _linkage(facts, selection)
+    libraries = [str(library.path) for library in linkage.private] if linkage else []
+    further = generation_files(layout) if generation else ()
+    if not archive_only and not in_place and takes(request, "dev"):
+        further = (*further, *header_files(facts, layout, find_headers(facts), libraries))
     plan = make_plan(
         facts,
         layout,
         selection,
         settings.options,
-        () if archive_only else _hooks(facts, layout, settings, generation=generation),
-        [str(library.path) for library in linkage.private] if linkage else (),
+        hooks,
+        libraries,
         modules_of_commands(
             Path(facts.executable), settings.options.hot_of, os.environ if environ is None else environ
         ),
-        generation_files(layout) if generation else (),
+        further,
     )
     if plan.options.guard == "digest":
         hasher_of(plan)  # or it is refused

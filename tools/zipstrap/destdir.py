@@ -116,6 +116,8 @@ def part_of(path: str, kind: str | None, library: str, dynload: str) -> str:
     """
     if kind in _MACHINE_CODE or kind == FileKind.LINK.value or path == MANIFEST_NAME:
         return "arch"  # the links are the executable's other names
+    if path.startswith(("bin/", "include/")):
+        return "arch"  # a header tells of the machine, and what tells where they are belongs to them
     if path == dynload or path.startswith(f"{dynload}/"):
         return "arch"
     if path.startswith(f"{library}/"):

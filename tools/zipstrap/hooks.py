@@ -27,6 +27,7 @@ __all__ = [
     "HookKind",
     "bake_guard",
     "built_files",
+    "config_script",
     "front_files",
     "hook_files",
     "hook_kind",
@@ -230,6 +231,11 @@ def front_files() -> tuple[HookFile, ...]:
     return tuple(
         HookFile("front", name, _resource(resource), reason) for name, (resource, reason) in _FRONT.items()
     )
+
+
+def config_script() -> bytes:
+    """Return the program ``pythonX.Y-config``, for beside the interpreter."""
+    return _resource("python_config.py")
 
 
 def list_hooks(site_folders: Sequence[Path]) -> dict[Path, bytes | None]:

@@ -7,6 +7,7 @@ sources need no parsing at all.
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import unicodedata
@@ -27,6 +28,7 @@ __all__ = [
     "ModuleSource",
     "broken_by",
     "closure",
+    "imported_by",
     "mentions",
     "scan_imports",
 ]
@@ -70,6 +72,18 @@ class ImportGraph:
     imports: tuple[Import, ...]
     parsed: frozenset[str]
     unparsed: Mapping[str, str]
+
+
+def imported_by(sources: Iterable[bytes]) -> frozenset[str]:
+    """Return what our own *sources* import, wherever in them; pure. The host can read what we write."""
+    found = set()
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found)
 
 
 def scan_imports(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from .data import boot_modules, hot_modules, machine_rules, matches, split_rules
 from .errors import UnsupportedError
-from .hooks import HookFile, front_files
+from .hooks import HookFile, config_script, front_files
 from .interpreter import Facts
 from .inventory import Entry, Kind
 from .layout import Layout, path_file_text, shared_links
@@ -22,8 +23,10 @@ __all__ = [
     "Plan",
     "PlannedFile",
     "PlannedMember",
+    "config_name",
     "disk_reason",
     "generation_files",
+    "header_files",
     "is_of_machine",
     "make_plan",
     "resolved",
@@ -313,6 +316,43 @@ def generation_files(layout: Layout) -> tuple[PlannedFile, ...]:
         for hook in front_files()
     ]
     return (*links, *front)
+
+
+def header_files(
+    facts: Facts, layout: Layout, headers: Mapping[str, Path], libraries: Sequence[str]
+) -> Iterable[PlannedFile]:
+    """Yield what a tree of *layout* has for those who compile extension modules, by :mod:`.headers`.
+
+    *libraries* are those that the tree carries: libpython gets the name that linkers look for.
+    """
+    if not headers:
+        return
+    for path, source in headers.items():
+        reason = "compilers read it to build extension modules"
+        yield PlannedFile(path, FileKind.DATA, reason, component="dev", source=str(source))
+    name = config_name(layout)
+    reason = "tells compilers where headers and libraries are"
+    yield PlannedFile(name, FileKind.DATA, reason, mode=0o755, component="dev", data=config_script())
+    links = {config_name(layout, link): name for link in layout.executable_links}
+    major, minor = facts.feature_version
+    for library in libraries:
+        short, mark, _ = library.rpartition("/")[2].partition(".so.")
+        if mark and short == f"libpython{major}.{minor}{facts.abiflags}":
+            links[f"{layout.shared_libraries}/{short}.so"] = library
+    for path, target in links.items():
+        yield PlannedFile(
+            path,
+            FileKind.LINK,
+            "a name by which compilers look for it",
+            mode=0o777,
+            component="dev",
+            link=target.rpartition("/")[2],
+        )
+
+
+def config_name(layout: Layout, executable: str = "") -> str:
+    """Return the path of what tells compilers about the *executable*, by default that of *layout*."""
+    return f"{executable or layout.executable}-config"
 
 
 def _interpreter(facts: Facts, layout: Layout, libraries: Sequence[str]) -> Iterable[PlannedFile]:

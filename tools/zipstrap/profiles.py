@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from .data import ProfileData, components, extension_halves, matches, needed_modules, profiles
@@ -10,7 +10,7 @@ from .errors import Problem, UsageError
 from .interpreter import Facts
 from .inventory import Entry, Inventory, Kind
 
-__all__ = ["EXCLUDED", "LeftOut", "Request", "Selection", "parse_request", "select", "start_modules"]
+__all__ = ["EXCLUDED", "LeftOut", "Request", "Selection", "parse_request", "select", "start_modules", "takes"]
 
 #: the reason of what the user leaves out, apart from what the profile does
 EXCLUDED = "excluded by name"
@@ -85,10 +85,20 @@ def parse_request(
     return Request(profiles()[profile], tuple(include), tuple(exclude))
 
 
-def start_modules(request: Request, inventory: Inventory) -> tuple[str, ...] | None:
+def takes(request: Request, component: str) -> bool:
+    """Tell whether *request* takes the *component*, of which the library itself may hold nothing."""
+    if component in request.exclude:
+        return False
+    return component in request.include or component not in request.profile.without
+
+
+def start_modules(
+    request: Request, inventory: Inventory, further: Collection[str] = ()
+) -> tuple[str, ...] | None:
     """Return the modules from which imports are followed, or None when the profile takes all.
 
-    They are what the profile names, what a start needs and what is included, without what is excluded.
+    They are what the profile names, what a start needs, what is included and the *further* ones that there
+    are, without what is excluded.
     """
     if request.profile.start is None:
         return None
@@ -98,6 +108,7 @@ def start_modules(request: Request, inventory: Inventory) -> tuple[str, ...] | N
         for name, entry in sorted(inventory.modules().items())
         if (
             matches(name, named)
+            or name in further
             or _inside(name, request.profile.whole)
             or _closeness(entry, request.include) >= 0
         )
