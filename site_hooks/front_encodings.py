@@ -8,7 +8,7 @@ start. Nothing is imported but what is built in.
 
 def _hand_over():
     import sys
-    from posix import O_CLOEXEC, O_RDONLY, _exit, open, readlink, stat, write
+    from posix import O_CLOEXEC, O_RDONLY, _exit, close, open, read, readlink, stat, write
 
     library = __spec__.origin[: -len("/encodings/__init__.py")]
     folder = library.rpartition("/")[0]
@@ -31,6 +31,28 @@ def _hand_over():
             return None
         return tree if name and (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) else None
 
+    def foreign_libpython():
+        # A copy looks for libpython beside itself, and then where the system has one.
+        maps = b""
+        try:
+            file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)
+        except OSError:
+            return None
+        while True:
+            data = read(file, 65536)
+            if not data:
+                break
+            maps += data
+        close(file)
+        for line in maps.split(b"\n"):
+            at = line.find(b"/")
+            if at >= 0 and line.rfind(b"/libpython") >= at:
+                path = line[at:].decode("utf-8", "surrogateescape")
+                own = path.rpartition("/")[0].rpartition("/")[0]
+                if tree_of(own + "/libexec/-") is None:
+                    return path
+        return None
+
     try:
         tree = tree_of(readlink("/proc/self/exe"))
     except OSError:  # a system without /proc
@@ -44,6 +66,12 @@ def _hand_over():
                 stop("%s does not lead to a generation of this prefix" % link)
             number = tree.rpartition("/")[2]
             tree = generations + "/" + number
+            other = foreign_libpython()
+            if other:
+                stop(
+                    "this copy of the executable runs %s, not the library of its generation;"
+                    " make the environment without --copies" % other
+                )
             # Left open: zipstrap gc sees by it that this generation is in use.
             open(tree + archive, O_RDONLY | O_CLOEXEC)
         except OSError as error:

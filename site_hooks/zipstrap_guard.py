@@ -35,16 +35,19 @@ def tree_of_executable():
     named = os.path.realpath(sys.executable)
     if running not in (None, named):
         return None  # embedded, or the link to the executable was swapped since the start
-    base = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+    base = getattr(sys, "_base_executable", None) or sys.executable
     home = getattr(sys, "_home", None)  # up to 3.10, _base_executable of a venv's copy is that copy
-    if not home or base != named:
-        return os.path.dirname(os.path.dirname(base))
+    folder = home or os.path.dirname(base)
     # In a prefix with generations the executable in its bin leads to one; a copy is of none in particular.
-    real = os.path.realpath("%s/python%d.%d%s" % ((home,) + sys.version_info[:2] + (sys.abiflags,)))
-    tree = os.path.dirname(os.path.dirname(real)) if os.path.exists(real) else os.path.dirname(home)
+    # "python", as a copy may be called, can be another version there.
+    real = os.path.realpath("%s/python%d.%d%s" % ((folder,) + sys.version_info[:2] + (sys.abiflags,)))
+    tree = os.path.dirname(os.path.dirname(real)) if os.path.exists(real) else os.path.dirname(folder)
     generations = os.path.dirname(tree)
     if generations.endswith("/zipstrap/generations") and same(os.path.dirname(sys.base_prefix), generations):
         return sys.base_prefix
+    base = os.path.realpath(base)
+    if not home or base != named:
+        return os.path.dirname(os.path.dirname(base))
     return tree
 
 

@@ -303,6 +303,181 @@ def test_versions_side_by_side(interpreters: list[Target], tmp_path: Path) -> No
     assert older.files() == []
 
 
+def has_package(prefix: Prefix) -> list[str]:
+    """Put a package into *prefix*, and return its paths."""
+    site = f"lib/{prefix.name}/site-packages"
+    files = {
+        f"{site}/greet.py": "x = 1\n",
+        f"{site}/greet-1.dist-info/RECORD": "greet.py,,\n../../../bin/greet,,\n",
+        "bin/greet": "#!/bin/sh\n",
+    }
+    for path, text in files.items():
+        (prefix.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (prefix.root / path).write_text(text)
+    return [f"{site}/greet-1.dist-info", f"{site}/greet.py", "bin/greet"]
+
+
+def test_what_was_kept_is_purged_later(two: Prefix) -> None:
+    paths = has_package(two)
+    assert json.loads(two.do("uninstall", "--format", "json").stdout)["kept"] == sorted(paths)
+    assert (two.list()["kept"], two.list()["problems"]) == ([two.name], [])
+    assert f"packages of {two.name} are left" in two.do("list").stdout
+    assert "--purge" in two.do("uninstall", two.target.id, status=2).stderr
+    assert f"packages of {two.name} are left" in two.do("uninstall").stdout
+
+    # of an installation that has come to the same place
+    library = two.root / "lib" / two.name / "os.py"
+    library.write_text("theirs")
+    refused(two.do("uninstall", "--purge", status=4), str(library), "another installation")
+    library.unlink()
+
+    # a new one uses it, and then nothing is left over
+    two.install(*SMALL)
+    assert two.list()["kept"] == []
+    assert run([two.python, "-B", "-c", "import greet"]).returncode == 0
+    two.do("uninstall")
+    done = json.loads(two.do("uninstall", "--purge", "--format", "json").stdout)
+    assert (done["removed"], done["kept"], done["purged"]) == ([], [], sorted(paths))
+    assert two.files() == []
+
+
+def test_folders_that_are_links_of_the_user(two: Prefix, tmp_path: Path) -> None:
+    """Such as a site folder on another disk: it is used, and only the link is in the prefix."""
+    for path in (f"lib/{two.name}/site-packages", "share"):
+        elsewhere = tmp_path / "elsewhere" / path
+        (two.root / path).rmdir()
+        elsewhere.mkdir(parents=True)
+        (two.root / path).symlink_to(elsewhere)
+    (tmp_path / f"elsewhere/lib/{two.name}/site-packages/greet.py").write_text("x = 1\n")
+    two.do("rollback", "--no-verify")
+    assert run([two.python, "-c", "import greet"]).returncode == 0
+    kept = json.loads(two.do("uninstall", "--format", "json").stdout)["kept"]
+    assert kept == [f"lib/{two.name}/site-packages"]
+    two.do("uninstall", "--purge")
+    assert (tmp_path / f"elsewhere/lib/{two.name}/site-packages/greet.py").exists()
+    assert two.files() == ["share"]
+
+
+def test_what_is_current_already_is_verified_too(two: Prefix) -> None:
+    done = two.install("--profile", "minimal", *OTHER)
+    assert "with this content" in done.stdout
+    assert "verified" in done.stdout
+    (two.root / f"lib/{two.name}/site-packages/a.pth").write_text("import sys; sys.path.insert(0, '/no')\n")
+    failed = two.install("--profile", "minimal", *OTHER, status=1)
+    assert "ZS304" in failed.stdout
+    assert "the link was left as it is" in failed.stderr
+    assert two.current() == 2
+
+
+def test_a_prefix_is_named_for_what_it_is(two: Prefix, tmp_path: Path) -> None:
+    for words in (("inspect", two.root), ("verify", two.root)):
+        done = zipstrap(*words)
+        assert done.returncode == 4
+        refused(done, "is a prefix with generations, and no tree itself", "bin/python3.X")
+    done = zipstrap("inspect", two.python)
+    assert done.returncode == 4
+    refused(done, "is an executable", f"{two.root}/lib/zipstrap/generations/2")
+    assert f"{two.python}, Python" in zipstrap("hooks", "list", two.root).stdout
+    refused(zipstrap("hooks", "list", tmp_path), "no prefix with an interpreter in its bin")
+    for verb in ("list", "gc", "rollback", "uninstall"):
+        refused(zipstrap(verb, "--prefix", tmp_path / "none"), f"{tmp_path}/none: there is no such folder")
+    refused(zipstrap("list", "--prefix", two.python), "is no folder")
+
+
+TINY = """\
+#include <Python.h>
+#include <greet.h>
+static struct PyModuleDef def = {PyModuleDef_HEAD_INIT, "tiny", "", -1, NULL};
+PyMODINIT_FUNC PyInit_tiny(void) {
+    PyObject *module = PyModule_Create(&def);
+    if (module) PyModule_AddIntConstant(module, "answer", ANSWER);
+    return module;
+}
+"""
+
+
+def test_an_extension_module_is_built(few: Target, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """With the headers of the generation and those of a package, which an upgrade keeps."""
+    prefix = Prefix(tmp_path / "P", few)
+    config = prefix.root / f"bin/{prefix.name}-config"
+    small = ("--profile", "minimal", "--include", "dev", "--no-verify")
+    prefix.do("install", few.executable, *small)
+    real = few.executable.resolve()
+    headers = real.parent.parent / "include" / prefix.name / "Python.h"
+    assert config.exists() == headers.exists()
+    if headers.exists():
+        if shutil.which("cc") is None:
+            lack(request.config, "there is no C compiler")
+        (tmp_path / "tiny.c").write_text(TINY)
+        for number, options in ((1, ()), (2, OTHER)):
+            if options:
+                prefix.do("install", few.executable, *small, *options)
+            tree = prefix.root / f"lib/zipstrap/generations/{number}"
+            folder = tree / f"include/{prefix.name}"
+            if number == 1:
+                (folder / "greet.h").write_text("#define ANSWER 42\n")
+            asked = run([prefix.root / "bin/python3-config", "--cflags", "--extension-suffix"])
+            flags, suffix = asked.stdout.splitlines()
+            assert (asked.stderr, asked.returncode) == ("", 0)
+            assert f"-I{folder}" in flags.split()
+            built = run(
+                ["cc", "-shared", "-fPIC", *flags.split(), "tiny.c", "-o", f"tiny{suffix}"], cwd=tmp_path
+            )
+            assert built.returncode == 0, built.stderr
+            done = run(
+                [prefix.python, "-c", "import tiny; print(tiny.answer)"], env={"PYTHONPATH": str(tmp_path)}
+            )
+            assert done.stdout == "42\n", done.stderr
+            (tmp_path / f"tiny{suffix}").unlink()
+        assert run([config, "--nonsense"]).returncode == 1
+        shown = run([config, "--prefix", "--ldflags", "--embed"]).stdout.splitlines()
+        assert shown[0] == str(tree)
+        assert f"-l{prefix.name}" in shown[1].split()
+        # one without them says so; the script of somebody else stays
+        prefix.install(*SMALL)
+        assert "--include dev" in run([config, "--includes"]).stderr
+        (prefix.root / "bin/python3-config").unlink()
+        (prefix.root / "bin/python3-config").write_text("mine")
+    prefix.do("uninstall")
+    assert prefix.files() == (["bin", "bin/python3-config"] if headers.exists() else [])
+
+
+def test_a_copy_with_another_libpython_is_stopped(few: Target, tmp_path: Path) -> None:
+    """venv --copies cannot take libpython along; a system's would be found in its place."""
+    prefix = Prefix(tmp_path / "P", few)
+    prefix.install(*SMALL, "--include", "venv")
+    own = list(prefix.root.glob("lib/zipstrap/generations/1/lib/libpython3*.so.*"))
+    run([prefix.python, "-m", "venv", "--without-pip", "--copies", tmp_path / "E"])
+    if not own:
+        pytest.skip("this interpreter has no shared libpython")
+    copy = tmp_path / "E/bin/python"
+    if not copy.exists():  # venv itself may have started it, and failed
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(prefix.python, copy)
+        (tmp_path / "E/pyvenv.cfg").write_text(f"home = {prefix.root}/bin\n")
+    (tmp_path / "system").mkdir()
+    shutil.copy2(own[0], tmp_path / "system")
+    done = run([copy, "-c", "print('no')"], env={"LD_LIBRARY_PATH": str(tmp_path / "system")})
+    assert (done.returncode, done.stdout) == (121, "")
+    assert f"runs {tmp_path}/system/{own[0].name}, not the library of its generation" in done.stderr
+
+
+def test_a_copy_is_of_its_own_version(interpreters: list[Target], tmp_path: Path) -> None:
+    """bin/python may be another version's than the one that a copy called python is of."""
+    by_id = {target.id: target for target in interpreters}
+    if "3.11-debian" not in by_id or "3.12" not in by_id:
+        pytest.skip("Debian's 3.11, which can be copied, and 3.12 are needed")
+    older, newer = (Prefix(tmp_path / "P", by_id[name]) for name in ("3.11-debian", "3.12"))
+    older.install("--profile", "minimal", "--include", "venv", "--no-verify", "--guard", "stop")
+    newer.install(*SMALL)
+    made = run([older.python, "-m", "venv", "--without-pip", "--copies", tmp_path / "E"])
+    assert made.returncode == 0, made.stderr
+    for options in ((), ("-I", "-S")):
+        done = run([tmp_path / "E/bin/python", *options, "-c", "import json; print(json.__file__)"])
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "/generations/1/" in done.stdout
+
+
 def test_modes_do_not_depend_on_the_umask(pristine: Prefix, tmp_path: Path) -> None:
     prefix = Prefix(tmp_path / "P", pristine.target)
     install = ["install", "-q", prefix.target.executable, "--prefix", prefix.root, "--exclude", "dev", *SMALL]
@@ -422,7 +597,10 @@ def test_a_file_system_without_links(
     monkeypatch.setattr(os, "symlink", symlink)
     words = ["install", str(pristine.target.executable), "--prefix", str(tmp_path / "P"), "--exclude", "dev"]
     assert cli.main([*words, *SMALL]) == 4
-    assert "Operation not permitted" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{tmp_path}/P/lib/zipstrap/generations/1/" in said
+    assert "Operation not permitted" in said
+    assert "symbolic links" in said
     assert not (tmp_path / "P").exists()
 
 

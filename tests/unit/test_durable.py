@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -232,3 +233,28 @@ def test_a_write_that_was_none_is_an_error(
     with pytest.raises(FileError, match="cannot be changed"):
         root.write_file("file", b"one")
     assert root.names() == []
+
+
+def test_folders_that_cannot_be_flushed_are_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+
+    def fsync(handle: int) -> None:
+        flushed.append(handle)
+        if len(flushed) == 3:
+            raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "a").mkdir()
+    monkeypatch.setattr(os, "fsync", fsync)
+    with Root(tmp_path) as root, pytest.raises(FileError, match="Input/output error"):
+        root.make_folders("a/b/c/d")
+    assert [path.name for path in tmp_path.rglob("*")] == ["a"]
+
+
+def test_a_link_is_no_folder_to_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    with Root(tmp_path) as root:
+        assert not root.remove_folder("link")
+        assert root.remove_folder("elsewhere")
+        with pytest.raises(FileError, match="there is no such folder"):
+            Root(tmp_path / "none")

@@ -206,7 +206,11 @@ def find_tree() -> Finder:
 
         names: dict[str, object] = {
             "os": SimpleNamespace(readlink=readlink, path=os.path, stat=os.stat),
-            "sys": SimpleNamespace(base_prefix=str(prefix), executable=str(executable), **more),
+            "sys": SimpleNamespace(
+                base_prefix=str(prefix),
+                executable=str(executable),
+                **{"version_info": (3, 13, 0), "abiflags": "", **more},
+            ),
         }
         exec(code, names)
         tree = names["tree_of_executable"]
@@ -240,6 +244,25 @@ def test_the_tree_without_proc(find_tree: Finder, two: tuple[Path, Path]) -> Non
     a, b = two
     (b / "bin/py").symlink_to(a / "bin/python")
     assert find_tree(None, b, b / "bin/py") == str(a)
+
+
+def test_a_copy_is_of_the_generation_of_its_own_version(find_tree: Finder, tmp_path: Path) -> None:
+    generations = tmp_path.resolve() / "P/lib/zipstrap/generations"
+    home = tmp_path.resolve() / "P/bin"
+    home.mkdir(parents=True)
+    for number, name in ((1, "python3.13"), (2, "python3.12")):
+        (generations / f"{number}/libexec").mkdir(parents=True)
+        (generations / f"{number}/libexec/{name}").touch()
+        (home / name).symlink_to(generations / f"{number}/libexec/{name}")
+    (home / "python").symlink_to("python3.12")
+    copy = tmp_path.resolve() / "E/bin/python"
+    copy.parent.mkdir(parents=True)
+    copy.touch()
+    own = generations / "1"
+    for more in ({"_base_executable": str(home / "python")}, {"_home": str(home)}):
+        assert find_tree(copy, own, copy, **more) == str(own)
+    # its library is another version's
+    assert find_tree(copy, tmp_path / "other", copy, _home=str(home)) == str(own)
 
 
 def test_no_tree_when_embedded_or_swapped(find_tree: Finder, two: tuple[Path, Path]) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from .archive import MemberRecord, read_archive
 from .durable import Root
-from .errors import FileError, InterpreterError, UnsupportedError
-from .interpreter import Facts, probe
+from .errors import FileError, UnsupportedError
+from .interpreter import Facts, executable_in, probe
 from .layout import archive_path
 from .manifest import MANIFEST_NAME, FileRecord, is_tree, load_manifest, manifest_to_json
 from .stage import digest_of
@@ -83,17 +83,7 @@ def compile_tree(what: str, find: Callable[[str], Facts]) -> CompiledTree:
 def _executable_in(prefix: Path) -> Path:
     if is_tree(prefix):
         return prefix / load_manifest(prefix).layout.executable
-    # python3.13 and python3.13t, not the links to them and not python3.13-config
-    found = sorted(
-        path
-        for path in (prefix / "bin").glob("python3.*")
-        if re.fullmatch(r"python3\.\d+[a-z]*", path.name) and path.is_file()
-    )
-    if len(found) != 1:
-        raise InterpreterError(
-            f"there are {len(found)} interpreters in its bin folder", file=prefix, cure="name one by its path"
-        )
-    return found[0]
+    return executable_in(prefix)
 
 
 def _has_compiler(path: Path) -> bool:

@@ -50,6 +50,8 @@ def _failing(path: Path) -> Iterator[None]:
         elif error.errno == errno.EXDEV:
             reason = "would have to be renamed into another file system, or out of a container's image"
             cure = "choose what renames no folder (convert: --no-clear), or a place on one file system"
+        elif error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            cure = "choose a place on a file system that has locks (flock) and can flush, such as a local one"
         elif error.errno == errno.EROFS:
             cure = "choose a prefix on a file system that can be written to"
         elif error.errno in (errno.EACCES, errno.EPERM):
@@ -68,9 +70,16 @@ class Root:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with _failing(path):
+        try:
             # the folder itself may be named through links: they are the user's
             self._handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            problem = f"cannot be opened ({error.strerror})"
+            cure = cure_of(error, "see that you may look into it")
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                problem = "is no folder" if error.errno != errno.ENOENT else "there is no such folder"
+                cure = "name a folder that is there, with bin and lib in it"
+            raise FileError(problem, file=path, cure=cure) from error
 
     def __enter__(self) -> Self:
         return self
@@ -190,17 +199,27 @@ class Root:
         parts = _parts(path)
         for count in range(1, len(parts) + 1):
             folder = "/".join(parts[:count])
-            with self._parent(folder) as (handle, name):
-                try:
-                    os.mkdir(name, mode, dir_fd=handle)
-                except FileExistsError:
-                    # a link to a folder is none
-                    os.close(os.open(name, _FOLDER, dir_fd=handle))
-                    continue
-                os.chmod(name, mode, dir_fd=handle)  # whatever the umask; what was just made is no link
-                os.fsync(handle)
-            made.append(folder)
+            try:
+                with self._parent(folder) as (handle, name):
+                    try:
+                        os.mkdir(name, mode, dir_fd=handle)
+                    except FileExistsError:
+                        # a link to a folder is none
+                        os.close(os.open(name, _FOLDER, dir_fd=handle))
+                        continue
+                    made.append(folder)
+                    os.chmod(name, mode, dir_fd=handle)  # whatever the umask; what was just made is no link
+                    os.fsync(handle)
+            except BaseException:
+                for each in reversed(made):
+                    with contextlib.suppress(FileError):  # the first error matters more
+                        self._remove_made(each)
+                raise
         return made
+
+    def _remove_made(self, path: str) -> None:
+        with self._parent(path) as (folder, name), contextlib.suppress(OSError):
+            os.rmdir(name, dir_fd=folder)
 
     def write_file(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Make *path* a file that holds *data*, replacing a file or a link that is there."""
@@ -266,9 +285,12 @@ class Root:
                 os.fsync(folder)
 
     def remove_folder(self, path: str) -> bool:
-        """Remove the folder *path* if it is empty, and tell whether it is gone."""
-        if not self.exists(path):
+        """Remove the folder *path* if it is empty, and tell whether it is gone; a link to one is none."""
+        seen = self.stat(path)
+        if seen is None:
             return True
+        if not stat.S_ISDIR(seen.st_mode):
+            return False
         with self._parent(path) as (folder, name):
             try:
                 os.rmdir(name, dir_fd=folder)

@@ -14,7 +14,7 @@ from .archive import DEFLATED, STORED, ZSTANDARD, BadArchive, Limits, read_archi
 from .compress import frame_size, logical_name
 from .errors import FileError
 from .fsverity import file_digest
-from .manifest import MANIFEST_NAME, Manifest, load_manifest, manifest_bytes
+from .manifest import MANIFEST_NAME, Manifest, is_tree, load_manifest, manifest_bytes
 
 __all__ = [
     "Inspection",
@@ -33,6 +33,7 @@ _SCHEMA = 1
 
 _METHODS = {STORED: "stored", DEFLATED: "deflate", ZSTANDARD: "zstd"}
 _OVER_DICTIONARY = "zstd over the dictionary"
+_ELF = b"\x7fELF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,23 @@ def inspect_path(path: Path, *, limits: Limits | None = None) -> Inspection:
         sha256 = hashlib.sha256(manifest_bytes(path)).hexdigest()
         size = 0 if unpacked else archive.stat().st_size
         return Inspection(path, manifest, size, (*members, *files), sha256)
-    return Inspection(path, None, _size(path), tuple(_members(path, limits, None)))
+    size = _size(path)
+    with path.open("rb") as file:
+        if file.read(len(_ELF)) == _ELF:
+            raise FileError(
+                "is an executable or a library, and neither a tree nor an archive",
+                file=path,
+                cure=_instead(path),
+            )
+    return Inspection(path, None, size, tuple(_members(path, limits, None)))
+
+
+def _instead(executable: Path) -> str:
+    real = executable.resolve()
+    tree = next((folder for folder in real.parents if is_tree(folder)), None)
+    if tree is not None:
+        return f"name the tree that it is in: {tree}"
+    return "name a tree or an archive; zipstrap facts and zipstrap verify look at an interpreter"
 
 
 def _members(path: Path, limits: Limits, manifest: Manifest | None) -> Iterator[Item]:

@@ -23,6 +23,7 @@ __all__ = [
     "OLDEST",
     "Facts",
     "Found",
+    "executable_in",
     "facts_from_json",
     "facts_to_json",
     "find_interpreter",
@@ -278,6 +279,29 @@ def _version_banner(executable: Path) -> str | None:
     text = last_line(done.stdout)
     # not any line that begins so: pyenv's shims speak of "Python versions"
     return text if re.match(r"Python \d", text) else None
+
+
+def executable_in(prefix: Path) -> Path:
+    """Return the interpreter in the ``bin`` of *prefix*.
+
+    Raises :class:`InterpreterError` unless there is exactly one: ``python3.13`` and ``python3.13t`` count,
+    the links to them and ``python3.13-config`` do not.
+    """
+    found = sorted(
+        path
+        for path in (prefix / "bin").glob("python3.*")
+        if re.fullmatch(r"python3\.\d+[a-z]*", path.name) and path.is_file()
+    )
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"bin/{path.name}" for path in found)
+        raise InterpreterError(f"has several interpreters: {names}", file=prefix, cure="name one by its path")
+    raise InterpreterError(
+        "is no tree, no virtual environment and no prefix with an interpreter in its bin",
+        file=prefix,
+        cure="name one, or an interpreter by its path",
+    )
 
 
 def venv_base(executable: Path) -> Path | None:

@@ -23,7 +23,7 @@ from .data import record_of
 from .errors import FileError
 from .interpreter import Facts
 from .inventory import Kind
-from .layout import Landmark, Layout
+from .layout import GENERATIONS, Landmark, Layout
 from .plan import Plan
 
 __all__ = [
@@ -254,6 +254,18 @@ def manifest_bytes(folder: Path) -> bytes:
             raise FileError("is no plain file of a manifest's size", file=path, cure=_CURE)
         return path.read_bytes()
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and (folder / GENERATIONS).is_dir():
+            raise FileError(
+                "is a prefix with generations, and no tree itself",
+                file=folder,
+                cure=f"name its interpreter (bin/python3.X), or one of the trees in {GENERATIONS}",
+            ) from error
+        if isinstance(error, FileNotFoundError) and folder.is_dir():
+            raise FileError(
+                f"is no tree: it has no {MANIFEST_NAME}",
+                file=folder,
+                cure=f"{_CURE}; only verify and hooks look at an interpreter, by its path (bin/python3.X)",
+            ) from error
         raise FileError(f"cannot be read ({error.strerror})", file=path, cure=_CURE) from error
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from .archive import read_archive
 from .durable import Root
-from .errors import FileError, InterpreterError, Problem, UnsupportedError, UsageError, ZipstrapError
+from .errors import FileError, Problem, UnsupportedError, UsageError, ZipstrapError
 from .hooks import START_SINCE, built_files, hook_kind, list_hooks, zips_files
-from .interpreter import Facts, probe
+from .interpreter import Facts, executable_in, probe
 from .layout import path_file_text
 from .manifest import is_tree, load_manifest
 from .start_files import Told, is_ours, migrated, read_isolated, read_pth, read_start, was_ours
@@ -138,9 +138,7 @@ def executable_of(what: str, find: Callable[[str], Path]) -> Path:
         return folder / load_manifest(folder).layout.executable
     if (folder / "pyvenv.cfg").is_file() and (folder / "bin/python").exists():
         return folder / "bin/python"
-    raise InterpreterError(
-        "is no tree and no virtual environment", file=folder, cure="name one, or an interpreter"
-    )
+    return executable_in(folder)
 
 
 def list_start(start: Start) -> tuple[tuple[Hook, ...], tuple[str, ...]]:

@@ -23,18 +23,20 @@ from zipstrap.errors import FileError, Problem, UnsupportedError, UsageError
 from zipstrap.interpreter import Facts
 from zipstrap.layout import GENERATIONS, Layout, shared_links, tree_layout
 from zipstrap.manifest import MANIFEST_NAME, is_tree, load_manifest
-from zipstrap.plan import FRONT
+from zipstrap.plan import FRONT, config_name
 from zipstrap.stage import Written
 from zipstrap.verify.report import Verification
 from zipstrap.verify.run import verify_tree
 
 from .state import (
     BIN,
+    KEPT,
     RECORD_NAME,
     Generation,
     Record,
     State,
     differences,
+    kept_place,
     link_target,
     number_of_link,
     place_of,
@@ -51,6 +53,7 @@ __all__ = [
     "changing",
     "folders_of",
     "install",
+    "is_our_config",
     "is_ours",
     "remove_folders",
     "remove_own_folders",
@@ -63,6 +66,10 @@ FRONT_MARKS = {
     "os.py": b'"""This is no library: it marks the prefix of Python\'s generations',
     "encodings/__init__.py": b'"""Hand a start from a prefix with generations over to its own generation',
 }
+
+
+#: what the program holds that tells compilers about a Python
+_CONFIG_MARK = b"python3-config, which zipstrap installed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,7 @@ def install(
                 if same is not None:
                     number = same.number
                     root.remove_tree(work)
+                    verification = _verified_again(same, settings, environ) if settings.verify else None
                 else:
                     if settings.verify:
                         verification = _verified(root.path / work, final, settings, environ, tree.written)
@@ -166,9 +174,14 @@ def install(
                 remove_own_folders(root, made)
             raise
         what = "made" if same is None else "unchanged" if number == before else "reused"
+        _carry_headers(root, state.current(name), number)
         _put_front(root, root.path / place_of(number), layout)
         swap(root, name, number, before)
         notes += _put_names(root, plain, name)
+        notes += _put_config(root, root.path / place_of(number), layout, name)
+        if name in state.kept and {*state.kept[name].site_folders} <= {*layout.site_folders}:
+            root.remove(kept_place(name))  # it is in use again
+            root.remove_folder(KEPT)
     notes += (f"others can write to {each}, and replace what is in it" for each in open_ancestors(prefix))
     return Changed(prefix, name, number, before, what, verification, (*prepared.notes, *notes))
 
@@ -211,6 +224,13 @@ def _verified(
     verification = verify_tree(tree, jobs=settings.jobs, shown_as=final, environ=environ, written=written)
     if not verification.passed:
         raise BuildFailed(final, verification)
+    return verification
+
+
+def _verified_again(same: Generation, settings: Settings, environ: Mapping[str, str]) -> Verification:
+    verification = verify_tree(same.tree, jobs=settings.jobs, environ=environ)
+    if not verification.passed:
+        raise RollbackFailed(same.tree, verification)
     return verification
 
 
@@ -318,6 +338,7 @@ def _front_cache(layout: Layout) -> str:
 
 def remove_own_folders(root: Root, folders: Collection[str]) -> None:
     """Remove the folders of the generations, if none is left; *folders* are those that we made."""
+    root.remove_folder(KEPT)
     *own, library = (GENERATIONS, *above(GENERATIONS))
     if all(root.remove_folder(folder) for folder in own) and (library in folders or not folders):
         # without any record an earlier run was ended here: what is empty now was not empty before us
@@ -370,6 +391,26 @@ def _put_front(root: Root, tree: Path, layout: Layout) -> None:
             root.write_file(place, data)
 
 
+def _carry_headers(root: Root, before: Generation | None, number: int) -> None:
+    """Copy the headers that packages have installed into the generation *before* to the generation *number*.
+
+    Packages install them among Python's own, so they cannot be shared by a link as their modules are.
+    """
+    if before is None or before.number == number:
+        return
+    own = {record.path for record in before.manifest.files}
+    for path in sorted((before.tree / "include").rglob("*")):
+        relative = path.relative_to(before.tree).as_posix()
+        place = f"{place_of(number)}/{relative}"
+        if relative in own or (path.is_dir() and not path.is_symlink()) or root.exists(place):
+            continue
+        root.make_folders(place.rpartition("/")[0])
+        if path.is_symlink():
+            root.write_link(place, str(path.readlink()))
+        else:
+            root.write_file(place, path.read_bytes())
+
+
 def swap(root: Root, name: str, number: int, before: int | None) -> None:
     """Let ``bin/NAME`` lead to the generation *number*: the one step that changes what starts.
 
@@ -395,6 +436,45 @@ def _put_names(root: Root, plain: Layout, name: str) -> Iterator[str]:
             yield f"{root.path / BIN / other} is there, and zipstrap did not install it: it stays as it is"
         else:
             root.write_link(f"{BIN}/{other}", name)
+
+
+def is_our_config(root: Root, name: str) -> bool:
+    """Tell whether ``bin/NAME`` is a program that tells compilers about a Python, and ours."""
+    return root.read_link(f"{BIN}/{name}") is None and _CONFIG_MARK in (
+        root.read_file(f"{BIN}/{name}") or b""
+    )
+
+
+def _put_config(root: Root, tree: Path, layout: Layout, name: str) -> Iterator[str]:
+    """Copy what tells compilers about the generation *tree* to the executable's side; yield notes.
+
+    It asks the interpreter beside it, and so tells of the current generation, whichever that is.
+    """
+    source = tree / config_name(layout)
+    if not source.is_file():
+        return
+    own = source.name
+    data = source.read_bytes()
+    if root.exists(f"{BIN}/{own}") and not is_our_config(root, own):
+        yield f"{root.path / BIN / own} is there, and zipstrap did not install it: it stays as it is"
+        return
+    if root.read_file(f"{BIN}/{own}") != data:
+        root.write_file(f"{BIN}/{own}", data, 0o755)
+    for short in ("python3", "python"):
+        if root.read_link(f"{BIN}/{short}") != name:
+            continue
+        other = config_name(layout, short)
+        target = root.read_link(f"{BIN}/{other}")
+        if target == own:
+            continue
+        if root.exists(f"{BIN}/{other}") and (target is None or not _is_config_of_ours(root, target)):
+            yield f"{root.path / BIN / other} is there, and zipstrap did not install it: it stays as it is"
+        else:
+            root.write_link(f"{BIN}/{other}", own)
+
+
+def _is_config_of_ours(root: Root, target: str) -> bool:
+    return "/" not in target and (not root.exists(f"{BIN}/{target}") or is_our_config(root, target))
 
 
 def rollback(
@@ -432,11 +512,13 @@ def rollback(
         before = state.links.get(chosen.name)
         layout = chosen.manifest.layout
         _make_shared(root, layout)
+        _carry_headers(root, state.current(chosen.name), chosen.number)
         _put_front(root, chosen.tree, layout)
         swap(root, chosen.name, chosen.number, before)
+        notes = [f"removed what an earlier run had left: {path}" for path in cleared]
+        notes += _put_config(root, chosen.tree, layout, chosen.name)
     what = "unchanged" if before == chosen.number else "reused"
-    notes = tuple(f"removed what an earlier run had left: {path}" for path in cleared)
-    return Changed(prefix, chosen.name, chosen.number, before, what, verification, notes)
+    return Changed(prefix, chosen.name, chosen.number, before, what, verification, tuple(notes))
 
 
 class RollbackFailed(BuildFailed):

@@ -14,8 +14,27 @@ from zipstrap.durable import Root, unfinished_name
 from zipstrap.errors import FileError, Problem, UnsupportedError, UsageError
 from zipstrap.layout import Layout
 
-from .change import FRONT_MARKS, above, changing, is_ours, remove_folders, remove_own_folders
-from .state import BIN, Generation, State, differences, place_of, read_state
+from .change import (
+    FRONT_MARKS,
+    above,
+    changing,
+    is_our_config,
+    is_ours,
+    remove_folders,
+    remove_own_folders,
+)
+from .state import (
+    BIN,
+    KEPT,
+    Generation,
+    Kept,
+    State,
+    differences,
+    kept_place,
+    kept_to_json,
+    place_of,
+    read_state,
+)
 from .users import Process, find_users, held_file
 
 __all__ = ["GRACE", "Collected", "Judged", "Uninstalled", "collect", "uninstall"]
@@ -170,6 +189,7 @@ class Uninstalled:
     prefix: Path
     removed: tuple[Generation, ...]
     kept: tuple[str, ...]
+    purged: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -178,44 +198,83 @@ def uninstall(
 ) -> Uninstalled:
     """Remove all generations of the executable *name*, or of all, with everything that belongs to them.
 
-    What the user has installed is kept, unless *purge*. Raises :class:`FileError` for a generation that a
-    process uses, unless *force*.
+    What the user has installed is kept, unless *purge*, which also takes what an earlier run has kept. Raises
+    :class:`FileError` for a generation that a process uses, unless *force*.
     """
     with changing(prefix) as (root, cleared):
         state = read_state(root)
-        names = state.names() if name is None else (name,)
-        if name is not None and name not in state.names():
-            there = f"installed are {', '.join(state.names())}" if state.names() else "nothing is installed"
-            raise UsageError(f"there is no {name} in {prefix}", cure=f"name another one: {there}")
+        known = sorted({*state.names(), *(state.kept if purge else ())})
+        if name is not None and name not in known:
+            raise _not_there(state, name)
+        names = known if name is None else [name]
         others_there = [each for each in state.names() if each not in names]
         if purge and others_there:
             raise UsageError(
                 f"--purge would take what {', '.join(others_there)} may use too: they share bin and share",
                 cure="leave --purge out, and remove packages with pip; it is for the last version",
             )
+        _check_no_heir(root, state, [each for each in names if each not in state.names()])
         notes = [f"removed what an earlier run had left: {path}" for path in cleared]
         doomed = [generation for each in names for generation in state.named(each)]
         if not force:
             _check_unused(doomed)
         others = [generation for generation in state.generations if generation not in doomed]
         layouts = {each.name: each.manifest.layout for each in doomed}
-        belongings = {each: _belongings(root, layout) for each, layout in layouts.items()}
+        sites = {each: layout.site_folders for each, layout in layouts.items()}
+        sites |= {each: kept.site_folders for each, kept in state.kept.items() if each not in layouts}
+        belongings = {each: _belongings(root, found) for each, found in sites.items()}
         folders = set(state.folders)
-        for each in names:
+        for each in layouts:
+            if belongings[each]:  # before what else says where that is goes
+                root.make_folders(KEPT)
+                kept = Kept(sites[each], tuple(sorted(folders)))
+                root.write_file(kept_place(each), kept_to_json(kept).encode())
+        for each in (each for each in names if each in state.names()):
             notes += _remove_links(root, state, each, others)
-        for each, layout in layouts.items():
+        for layout in layouts.values():
             _remove_front(root, layout)
-            if purge:
-                folders |= _purge(root, belongings[each])
+        for each in names if purge else ():
+            folders |= _purge(root, belongings[each])
         remove_folders(root, folders, others)
         for generation in doomed:
             root.remove_tree(place_of(generation.number))
+        for each in {*names, *state.kept}:
+            if not any(_is_there(root, path) for path in belongings[each]):
+                root.remove(kept_place(each))
         remove_own_folders(root, folders)
-        kept = sorted({path for paths in belongings.values() for path in paths if root.exists(path)})
+        ours = sorted({path for each in names for path in belongings[each]})
+        left = [path for path in ours if _is_there(root, path)]
+        left_by_others = [each for each in state.kept if each not in names and root.exists(kept_place(each))]
     notes += [
         f"{prefix / place_of(number)}: {reason}; it is left" for number, reason in state.damaged.items()
     ]
-    return Uninstalled(prefix, tuple(doomed), tuple(kept), tuple(notes))
+    notes += [
+        f"packages of {each} are left since it was uninstalled: --purge removes them"
+        for each in left_by_others
+    ]
+    purged = tuple(path for path in ours if path not in left)
+    return Uninstalled(prefix, tuple(doomed), tuple(left), purged, tuple(notes))
+
+
+def _check_no_heir(root: Root, state: State, gone: Sequence[str]) -> None:
+    """Raise if another installation has come to the folders that the executables *gone* have left."""
+    for name in gone:
+        for site in state.kept[name].site_folders:
+            library = f"{site.rpartition('/')[0]}/os.py"
+            if _is_there(root, library):
+                raise FileError(
+                    f"is of another installation, which may use the packages that {name} has left",
+                    file=root.path / library,
+                    cure="remove packages with its pip instead",
+                )
+
+
+def _not_there(state: State, name: str) -> UsageError:
+    there = f"installed are {', '.join(state.names())}" if state.names() else "nothing is installed"
+    cure = f"name another one: {there}"
+    if name in state.kept:
+        cure = f"to remove the packages that were kept when it was uninstalled, use --purge; {there}"
+    return UsageError(f"there is no {name} in {state.prefix}", cure=cure)
 
 
 def _check_unused(generations: Sequence[Generation]) -> None:
@@ -240,14 +299,21 @@ def _remove_links(root: Root, state: State, name: str, others: Sequence[Generati
     """Remove ``bin/NAME`` and the names that lead to it; another version takes over python3 and python."""
     rest = [other for other in others if state.links.get(other.name) == other.number]
     heir = max(rest, key=lambda other: other.manifest.target.version, default=None)
-    for link in root.names(BIN):
-        if root.read_link(f"{BIN}/{link}") != name:
+    for end in ("", "-config"):
+        own = name + end
+        if end and not is_our_config(root, own):
             continue
-        if heir is not None and link in ("python3", "python"):
-            root.write_link(f"{BIN}/{link}", heir.name)
-            yield f"bin/{link} leads to {heir.name} now"
-        else:
-            root.remove(f"{BIN}/{link}")
+        heirs = heir is not None and (not end or is_our_config(root, heir.name + end))
+        for link in root.names(BIN):
+            if root.read_link(f"{BIN}/{link}") != own:
+                continue
+            if heir is not None and heirs and link in (f"python3{end}", f"python{end}"):
+                root.write_link(f"{BIN}/{link}", heir.name + end)
+                yield f"bin/{link} leads to {heir.name}{end} now"
+            else:
+                root.remove(f"{BIN}/{link}")
+        if end:
+            root.remove(f"{BIN}/{own}")
     if name in state.links:
         root.remove(f"{BIN}/{name}")
     elif root.exists(f"{BIN}/{name}") and not is_ours(root, name):
@@ -268,11 +334,17 @@ def _remove_front(root: Root, layout: Layout) -> None:
         root.remove_folder(folder)
 
 
-def _belongings(root: Root, layout: Layout) -> list[str]:
-    """Return what the user has installed: what is in the site folders, and what packages have elsewhere."""
+def _belongings(root: Root, site_folders: Sequence[str]) -> list[str]:
+    """Return what the user has installed: what is in the site folders, and what packages have elsewhere.
+
+    A site folder that is a link belongs to the user as such; what it leads to is not looked at.
+    """
     found = []
-    for site in layout.site_folders:
-        for name in root.names(site) if (root.path / site).is_dir() else []:
+    for site in site_folders:
+        if _is_there(root, site) and root.read_link(site) is not None:
+            found.append(site)
+            continue
+        for name in root.names(site) if _is_there(root, site) else []:
             found.append(f"{site}/{name}")
             if name.endswith(".dist-info"):
                 found += _listed(root, site, f"{site}/{name}/RECORD")
@@ -285,15 +357,23 @@ def _listed(root: Root, site: str, record: str) -> Iterator[str]:
     for row in csv.reader(data.decode("utf-8", "surrogateescape").splitlines()):
         # "../../../bin/tool", relative to the site folder
         path = posixpath.normpath(f"{site}/{row[0]}") if row else ""
-        if path and not path.startswith(("../", "/", f"{site}/")) and root.exists(path):
+        if path and not path.startswith(("../", "/", f"{site}/")) and _is_there(root, path):
             yield path
+
+
+def _is_there(root: Root, path: str) -> bool:
+    """Tell whether *path* is in the prefix: what is behind a link that the user has put in is elsewhere."""
+    try:
+        return root.exists(path)
+    except FileError:
+        return False
 
 
 def _purge(root: Root, belongings: Sequence[str]) -> set[str]:
     """Remove what the user has installed, and return the folders that it was in."""
     parents: set[str] = set()
     for path in belongings:
-        if root.exists(path):  # its folder may have gone with another
+        if _is_there(root, path):  # its folder may have gone with another
             root.remove_tree(path)
         parents |= set(above(path))
     return parents

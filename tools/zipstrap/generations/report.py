@@ -101,6 +101,11 @@ def listing_to_text(listing: Listing) -> str:
                 f"  {each.number:>3} {current}  {each.manifest.target.name}, {each.manifest.profile}, "
                 f"{each.manifest.layout.name}, {each.size / 1e6:.1f} MB, made {made} from {source}"
             )
+    lines += (
+        f"packages of {name} are left since it was uninstalled (uninstall --purge removes them)"
+        for name in state.kept
+        if name not in state.names()
+    )
     if listing.busy:
         lines.append("another run is changing this prefix")
     lines += (f"problem: {problem}" for problem in listing.problems)
@@ -126,6 +131,7 @@ def listing_to_json(listing: Listing) -> dict[str, Any]:
         "current": dict(state.links),
         "generations": [_generation_to_json(each, state) for each in state.generations],
         "unfinished": list(state.unfinished),
+        "kept": sorted(state.kept),
         "busy": listing.busy,
         "problems": list(listing.problems),
     }
@@ -221,8 +227,12 @@ def uninstalled_to_text(uninstalled: Uninstalled) -> str:
     """Return what uninstall did, for people."""
     numbers = ", ".join(f"{each.number} ({each.name})" for each in uninstalled.removed)
     lines = [
-        f"{uninstalled.prefix}: removed the generations {numbers}" if numbers else "nothing was installed"
+        f"{uninstalled.prefix}: removed the generations {numbers}"
+        if numbers
+        else f"{uninstalled.prefix}: nothing was installed"
     ]
+    if uninstalled.purged:
+        lines.append(f"removed what you had installed: {', '.join(uninstalled.purged)}")
     if uninstalled.kept:
         lines.append("kept, because you installed it (--purge removes it too):")
         lines += (f"  {path}" for path in uninstalled.kept)
@@ -236,5 +246,6 @@ def uninstalled_to_json(uninstalled: Uninstalled) -> dict[str, Any]:
         "prefix": str(uninstalled.prefix),
         "removed": [{"number": each.number, "executable": each.name} for each in uninstalled.removed],
         "kept": list(uninstalled.kept),
+        "purged": list(uninstalled.purged),
         "notes": list(uninstalled.notes),
     }

@@ -24,12 +24,16 @@ from zipstrap.stage import digest_of
 
 __all__ = [
     "BIN",
+    "KEPT",
     "RECORD_NAME",
     "Generation",
+    "Kept",
     "Record",
     "State",
     "differences",
     "find_unfinished",
+    "kept_place",
+    "kept_to_json",
     "link_target",
     "number_of_link",
     "place_of",
@@ -42,6 +46,9 @@ BIN = "bin"
 
 #: of a generation: when it was made, and from what; the manifest holds nothing of the kind
 RECORD_NAME = "zipstrap-generation.json"
+
+#: what was left of the user's when a version was uninstalled: a file for each, by the executable's name
+KEPT = f"{GENERATIONS.rpartition('/')[0]}/kept"
 
 _SCHEMA = 1
 _LINK = re.compile(rf"\.\./{GENERATIONS}/(?P<number>[1-9]\d*)/libexec/(?P<name>[^/]+)")
@@ -57,6 +64,16 @@ class Record:
     #: the interpreter that it was made of
     source: str
     #: folders of the prefix that this, or a generation before it, has made
+    folders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a version that was uninstalled has left to the user, so that it can be purged later."""
+
+    #: where packages are, relative to the prefix
+    site_folders: tuple[str, ...]
+    #: folders of the prefix that its generations had made
     folders: tuple[str, ...]
 
 
@@ -96,6 +113,8 @@ class State:
     damaged: Mapping[int, str]
     #: what an earlier run left, relative to the prefix
     unfinished: tuple[str, ...]
+    #: name of an executable that was uninstalled → what of the user's was kept
+    kept: Mapping[str, Kept]
 
     @property
     def next_number(self) -> int:
@@ -105,8 +124,9 @@ class State:
 
     @property
     def folders(self) -> frozenset[str]:
-        """The folders of the prefix that its generations have made."""
-        return frozenset(path for each in self.generations if each.record for path in each.record.folders)
+        """The folders of the prefix that its generations have made, those that are uninstalled among them."""
+        records = (*(each.record for each in self.generations), *self.kept.values())
+        return frozenset(path for record in records if record for path in record.folders)
 
     def named(self, name: str) -> tuple[Generation, ...]:
         """Return the generations of the executable *name*, the oldest first."""
@@ -168,8 +188,46 @@ def read_state(root: Root) -> State:
         for name in sorted({generation.name for generation in generations} - links.keys())
     }
     return State(
-        root.path, tuple(generations), links, replaced, damaged, tuple(find_unfinished(root, generations))
+        root.path,
+        tuple(generations),
+        links,
+        replaced,
+        damaged,
+        tuple(find_unfinished(root, generations)),
+        dict(_read_kept(root)),
     )
+
+
+def kept_place(name: str) -> str:
+    """Return where in a prefix it says what the executable *name* has left when it was uninstalled."""
+    return f"{KEPT}/{name}.json"
+
+
+def _read_kept(root: Root) -> Iterator[tuple[str, Kept]]:
+    for entry in root.names(KEPT):
+        name = entry.removesuffix(".json")
+        if name == entry or entry.startswith("."):
+            continue
+        try:
+            kept = record_of(Kept, json.loads(root.read_file(f"{KEPT}/{entry}") or b""))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue
+        if all(_is_below(path) for path in (*kept.site_folders, *kept.folders)):
+            yield name, kept
+
+
+def _is_below(path: str) -> bool:
+    return "\0" not in path and {"", ".", ".."}.isdisjoint(path.split("/"))
+
+
+def kept_to_json(kept: Kept) -> str:
+    """Return *kept* as the text of its file."""
+    values = {
+        "schema_version": _SCHEMA,
+        "site_folders": list(kept.site_folders),
+        "folders": list(kept.folders),
+    }
+    return json.dumps(values, indent=1) + "\n"
 
 
 def _what_is(root: Root, path: str) -> str:
@@ -183,7 +241,7 @@ def find_unfinished(root: Root, generations: list[Generation]) -> Iterator[str]:
     """Yield what an earlier run left in the folders in which a run writes."""
     libraries = {generation.manifest.layout.library for generation in generations}
     fronts = [f"{library}{end}" for library in sorted(libraries) for end in _FRONT_FOLDERS]
-    for folder in (GENERATIONS, BIN, *fronts):
+    for folder in (GENERATIONS, KEPT, BIN, *fronts):
         yield from root.unfinished(folder)
 
 
