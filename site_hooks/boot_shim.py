@@ -44,9 +44,17 @@ def _become_real(names):
         data = b""
         problem = "cannot be opened (%s)" % error.strerror
     if data[:24] != place[:24] or len(data) != 24 + size:
-        from posix import _exit, write
+        from posix import _exit, stat, write
 
-        line = "zipstrap: %s %s; build the tree anew\n" % (library, problem)
+        cure = "build the tree anew"
+        if "/zipstrap/generations/" in archive:
+            cure = "install anew, or zipstrap rollback"
+        try:
+            stat(archive[:-4] + "-original")  # an installation that was converted
+            cure = "zipstrap restore with the path of this interpreter puts it back"
+        except OSError:
+            pass
+        line = "zipstrap: %s %s; %s\n" % (library, problem, cure)
         write(2, line.encode("utf-8", "surrogateescape"))
         _exit(121)
     data = memoryview(data)

@@ -305,13 +305,71 @@ def test_one_that_somebody_broke_is_restored(
     assert zipstrap("convert", "-q", here.executable).returncode == 0
     library, _ = broken_archives(here)
     library.unlink()
-    assert run([here.executable, "-c", ""]).returncode == 121
+    started = run([here.executable, "-c", ""])
+    assert started.returncode == 121
+    assert "zipstrap restore" in started.stderr
+    verified = zipstrap("verify", here.executable)
+    assert verified.returncode == 4
+    assert f"{library}: is missing" in verified.stderr
+    assert "zipstrap restore" in verified.stderr
     assert "interrupted" in zipstrap("convert", "--status", here.executable).stdout
     assert zipstrap("convert", "-q", here.executable).returncode == 0
     assert loaders(here) == "LibraryImporter"
     library.unlink()
     assert zipstrap("restore", "-q", here.executable).returncode == 0
     assert differences(before, listing(here.prefix)) == []
+
+
+def test_other_options_are_carried_out(here: Installation, before: dict[str, tuple[object, ...]]) -> None:
+    assert zipstrap("convert", "-q", "--no-verify", here.executable).returncode == 0
+    after = listing(here.prefix)
+    refused = zipstrap("convert", "--compress", "zstd", here.executable)
+    assert refused.returncode == 5, refused.stderr
+    other = ("--compress", "deflate", "--clear")
+    assert (
+        "with other options: it would be" in zipstrap("convert", "--dry-run", *other, here.executable).stdout
+    )
+    assert differences(after, listing(here.prefix)) == []
+    done = zipstrap("convert", "--no-verify", *other, here.executable)
+    assert done.returncode == 0, done.stderr
+    assert "it was converted with other options; that was undone first" in done.stdout
+    assert "converted already" in zipstrap("convert", *other, here.executable).stdout
+    assert loaders(here) == "LibraryImporter"
+    assert zipstrap("restore", here.executable).returncode == 0
+    assert differences(before, listing(here.prefix)) == []
+
+
+def test_a_store_that_is_gone_is_told(here: Installation, before: dict[str, tuple[object, ...]]) -> None:
+    for options, cure in (((), "has all that is in it"), (("--source", "archive"), "in no other place")):
+        assert zipstrap("convert", "-q", "--no-verify", *options, here.executable).returncode == 0
+        (store,) = here.lib.glob("*-original")
+        store.rename(here.prefix / "elsewhere")
+        for words in (("convert", "--status"), ("convert",), ("restore",)):
+            done = zipstrap(*words, here.executable)
+            assert done.returncode == 4
+            assert f"beside it is no {store.name}" in done.stderr
+            assert cure in done.stderr
+        (here.prefix / "elsewhere").rename(store)
+        assert zipstrap("restore", here.executable).returncode == 0
+        for folder in (here.prefix, here.lib):
+            path = folder.relative_to(here.prefix).as_posix()
+            if path in before:
+                os.utime(folder, ns=(folder.stat().st_atime_ns, int(str(before[path][4]))))
+        assert differences(before, listing(here.prefix)) == []
+
+
+def test_what_is_gone_from_the_store_is_told(here: Installation) -> None:
+    assert zipstrap("convert", "-q", "--no-verify", "--source", "archive", here.executable).returncode == 0
+    (kept,) = here.lib.glob("*-original/files/*this.py")
+    kept.unlink()
+    assert (
+        "neither in the store nor in their places" in zipstrap("convert", "--status", here.executable).stdout
+    )
+    done = zipstrap("restore", here.executable)
+    assert done.returncode == 4
+    assert f"{here.library}/this.py: is gone" in done.stderr
+    assert loaders(here) == "SourceFileLoader"
+    assert "nothing to restore" in zipstrap("restore", here.executable).stdout
 
 
 def test_a_journal_that_is_gone_or_not_ours_is_an_error(here: Installation) -> None:

@@ -91,6 +91,8 @@ class Conversion:
     moves: tuple[Move, ...]
     #: those that something is moved out of, and the archives' own folder first
     folders: tuple[Folder, ...]
+    #: what was asked for, as JSON; empty in the journals of older versions
+    asked: str = ""
 
 
 def store_of(archive: str) -> str:
@@ -130,6 +132,7 @@ def _conversion(values: dict[str, Any]) -> Conversion:
         archives=tuple(record_of(NewArchive, each) for each in values["archives"]),
         moves=tuple(record_of(Move, each) for each in values["moves"]),
         folders=tuple(record_of(Folder, each) for each in values["folders"]),
+        asked=str(values.get("asked", "")),
     )
     _check_places(conversion)
     return conversion

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import stat
 import subprocess
@@ -20,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from . import __version__
-from .archive import archive_time
+from .archive import archive_time, read_archive
 from .build import Prepared, Settings, contents_of, prepare
 from .contents import Contents
 from .conversion import (
@@ -53,8 +54,10 @@ __all__ = [
     "InPlace",
     "Restored",
     "ToConvert",
+    "check_archives_are_there",
     "convert",
     "find_in_place",
+    "is_as_asked",
     "plan_conversion",
     "restore",
     "status_of",
@@ -171,6 +174,31 @@ def find_in_place(python: str | None, environ: Mapping[str, str] | None = None) 
     return _place_of(find_interpreter(python, environ).facts)
 
 
+def check_archives_are_there(executable: Path) -> None:
+    """Raise if *executable* is of a converted installation whose archives somebody has taken away.
+
+    It may not start then, or run the library of the prefix that is compiled into it.
+    """
+    place = _by_journal(Path(os.path.realpath(executable)))
+    if place is None:
+        return
+    with Root(place.lib) as root:
+        conversion = _journal(root, place)
+        missing = [
+            archive.name
+            for archive in (conversion.archives if conversion else ())
+            if not root.exists(archive.name)
+        ]
+    if missing:
+        raise FileError(
+            "is missing: zipstrap convert had put it there",
+            file=place.lib / missing[0],
+            others=[Problem("is missing too", place.lib / name) for name in missing[1:]],
+            cure=f"zipstrap restore {place.executable} puts the installation back as it was, and convert "
+            "converts it anew",
+        )
+
+
 def _by_journal(executable: Path) -> InPlace | None:
     for prefix in executable.parents:
         for path in sorted(prefix.glob(f"lib*/*-original/{JOURNAL_NAME}")):
@@ -200,8 +228,11 @@ def _place_of(facts: Facts) -> InPlace:
     )
 
 
-def _check_place(place: InPlace, facts: Facts, *, force: bool) -> list[str]:
-    """Raise unless the installation can be converted; return what there is to note."""
+def _check_place(place: InPlace, facts: Facts, *, force: bool, converted: bool = False) -> list[str]:
+    """Raise unless the installation can be converted; return what there is to note.
+
+    One that is *converted* has archives, which are ours.
+    """
     if is_tree(place.prefix):
         raise UsageError(
             "this interpreter is in a tree that zipstrap made, and boots from its archive already",
@@ -239,7 +270,7 @@ def _check_place(place: InPlace, facts: Facts, *, force: bool) -> list[str]:
             file=library,
             cure="use zipstrap build, which makes a tree of its own",
         )
-    for name in dict.fromkeys((place.archive, f"{place.archive.removesuffix('.zip')}-library.zip")):
+    for name in () if converted else (place.archive, _library_archive(place)):
         if os.path.lexists(place.lib / name):
             raise FileError(
                 "is there already, and zipstrap did not put it there",
@@ -249,6 +280,11 @@ def _check_place(place: InPlace, facts: Facts, *, force: bool) -> list[str]:
     return [f"it is converted although {owner}" for owner in owners] + [
         f"others can change what is in {ancestor}" for ancestor in open_ancestors(place.lib)
     ]
+
+
+def _library_archive(place: InPlace) -> str:
+    """Return the name of the archive that the layout fast puts beside the one that is found."""
+    return f"{place.archive.removesuffix('.zip')}-library.zip"
 
 
 def _check_writable(folder: Path) -> None:
@@ -281,7 +317,7 @@ def plan_conversion(
     """
     place = _place_of(facts)
     notes = _check_place(place, facts, force=settings.force)
-    settings = dataclasses.replace(settings, profile="full", include=(), exclude=())
+    settings = _of_all(settings)
     prepared = prepare(facts, settings, in_place=True, environ=environ)
     moves: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -295,6 +331,21 @@ def plan_conversion(
                 "yet; --no-clear leaves the sources where they are"
             )
     return ToConvert(place, facts, prepared, moves, changed, (*notes, *prepared.notes))
+
+
+def _of_all(settings: Settings) -> Settings:
+    return dataclasses.replace(settings, profile="full", include=(), exclude=())
+
+
+def is_as_asked(conversion: Conversion, settings: Settings, *, clear: bool | None) -> bool:
+    """Tell whether *conversion* was made with these options."""
+    return conversion.asked in ("", _asked(settings, clear=clear))
+
+
+def _asked(settings: Settings, *, clear: bool | None) -> str:
+    """Return, as JSON, the options that decide what a conversion does."""
+    values = {"layout": settings.layout, "clear": clear, **dataclasses.asdict(settings.options)}
+    return json.dumps(values, sort_keys=True)
 
 
 def _moves(facts: Facts, prepared: Prepared) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -349,20 +400,29 @@ def convert(
 ) -> Converted:
     """Let the installation boot from archives where it stands; see :func:`plan_conversion`.
 
-    What an interrupted run has left is undone first. Raises :class:`ConvertFailed` when the interpreter does
-    not pass verify, and others as :func:`plan_conversion` does; the installation is then as it was.
+    What an interrupted run has left is undone first, and so is a conversion with other options. Raises
+    :class:`ConvertFailed` when the interpreter does not pass verify, and others as :func:`plan_conversion`
+    does; the installation is then as it was before it was ever converted.
     """
     environ = os.environ if environ is None else environ
     with Root(place.lib) as root, root.locked():
         conversion = _journal(root, place)
         _clear_archives(root, place)
+        others = False
         if conversion is not None and not _what_is_not_whole(root, place, conversion):
-            return Converted(place, conversion, "it is converted", already=True)
+            if is_as_asked(conversion, settings, clear=clear):
+                return Converted(place, conversion, "it is converted", already=True)
+            others = True
+            # what cannot be done is said while nothing is undone yet
+            facts = probe(place.executable)
+            _check_place(place, facts, force=settings.force, converted=True)
+            prepare(facts, _of_all(settings), in_place=True, environ=environ)
         found, _, notes = _undo(root, place, conversion)
+        found += " with other options" if others else ""
         todo = plan_conversion(probe(place.executable), settings, clear=clear, environ=environ)
         contents = contents_of(todo.prepared, settings, environ, on_progress)
         try:
-            conversion = _make(root, todo, _writer(todo, contents, environ))
+            conversion = _make(root, todo, _writer(todo, contents, environ), _asked(settings, clear=clear))
             verification = _verified(place, settings) if settings.verify else None
             conversion = dataclasses.replace(conversion, state=State.CONVERTED)
             root.write_file(f"{place.store}/{JOURNAL_NAME}", conversion_to_json(conversion))
@@ -389,7 +449,7 @@ def _writer(todo: ToConvert, contents: Contents, environ: Mapping[str, str]) -> 
     return write
 
 
-def _make(root: Root, todo: ToConvert, write: _Writer) -> Conversion:
+def _make(root: Root, todo: ToConvert, write: _Writer, asked: str) -> Conversion:
     """Change the installation, in the order in which it boots at every instant."""
     place, plan = todo.place, todo.prepared.plan
     folders = tuple(_seen(root, path) for path in dict.fromkeys(("", *todo.changed)))
@@ -408,6 +468,7 @@ def _make(root: Root, todo: ToConvert, write: _Writer) -> Conversion:
         archives=archives,
         moves=moves,
         folders=folders,
+        asked=asked,
     )
     root.write_file(f"{work}/{JOURNAL_NAME}", conversion_to_json(conversion))
     root.sync(work)
@@ -490,12 +551,22 @@ def restore(place: InPlace) -> Restored:
     """Put the installation back as it was; one that is not converted stays as it is.
 
     Raises :class:`FileError` before anything is changed, where an archive is no longer the one that was put
-    there: it may be somebody's.
+    there: it may be somebody's. What somebody has removed from the store cannot come back: then it is raised
+    at the end.
     """
     with Root(place.lib) as root, root.locked():
         conversion = _journal(root, place)
         _clear_archives(root, place)
         found, moved, notes = _undo(root, place, conversion)
+        gone = [move.path for move in conversion.moves if not root.exists(move.path)] if conversion else []
+    if gone:
+        raise FileError(
+            f"is gone: it was neither in its place nor in the store; all but {len(gone)} of "
+            f"{len(conversion.moves) if conversion else 0} is as it was",
+            file=place.lib / gone[0],
+            others=[Problem("is gone", place.lib / path) for path in gone[1:5]],
+            cure="put it back from a backup, or install the interpreter anew",
+        )
     return Restored(place, found, moved, tuple(notes))
 
 
@@ -520,7 +591,46 @@ def _journal(root: Root, place: InPlace) -> Conversion | None:
             file=root.path / path,
             cure=f"put it back; without it, the names in {KEPT_FOLDER} beside it say where they belong",
         )
+    if data is None and not root.exists(_work(place)):
+        _check_store(root, place)
     return None if data is None else conversion_from_json(data, root.path / path)
+
+
+def _check_store(root: Root, place: InPlace) -> None:
+    """Raise if there is an archive of ours although there is no store that says how to undo it."""
+    archives = [name for name in (place.archive, _library_archive(place)) if root.exists(name)]
+    modules = [name for each in archives for name in _modules_of(place.lib / each)]
+    if not modules or is_tree(place.prefix):
+        return
+    library = f"python{place.archive[6]}.{place.archive[7:].removesuffix('.zip')}"
+    gone = sum(not (place.lib / library / f"{name.removesuffix('c')}").exists() for name in modules)
+    names = " and ".join(archives)
+    cure = f"{gone} modules are in no other place: put {place.store} back, or install the interpreter anew"
+    if not gone:
+        cure = (
+            f"the folder {library} has all that is in it: if zipstrap convert made it, remove {names}, in "
+            "this order, and the interpreter is as it was; if zipstrap stage did, leave it"
+        )
+    raise FileError(
+        f"zipstrap made this archive, and beside it is no {place.store}, which says how to undo a conversion",
+        file=place.lib / archives[0],
+        cure=cure,
+    )
+
+
+def _modules_of(path: Path) -> list[str]:
+    """Return the modules with bytecode in an archive that zipstrap may have written; none if it is another.
+
+    What the strict reader accepts has the form that zipstrap gives it.
+    """
+    try:
+        with read_archive(path) as archive:
+            names = [member.name for member in archive.members]
+    except (FileError, OSError):
+        return []
+    return [
+        name for name in names if name.endswith(".pyc") and not name.startswith(("zipstrap", "sitecustomize"))
+    ]
 
 
 def _debris(root: Root, place: InPlace) -> bool:
@@ -537,8 +647,11 @@ def _what_is_not_whole(root: Root, place: InPlace, conversion: Conversion) -> st
         if not _is_ours(root, archive):
             return f"{archive.name} is not what was put there"
     kept = set(root.names(f"{place.store}/{KEPT_FOLDER}"))
-    back = sum(move.kept not in kept for move in conversion.moves)
-    return f"{back} of {len(conversion.moves)} are back in their places" if back else ""
+    out = [move for move in conversion.moves if move.kept not in kept]
+    gone = sum(not root.exists(move.path) for move in out)
+    if gone:
+        return f"{gone} of {len(conversion.moves)} are neither in the store nor in their places"
+    return f"{len(out)} of {len(conversion.moves)} are back in their places" if out else ""
 
 
 def _is_ours(root: Root, archive: NewArchive, *, retired: bool = False) -> bool:

@@ -58,7 +58,14 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _run_convert(arguments: argparse.Namespace) -> int:
-    from zipstrap.convert import ConvertFailed, convert, find_in_place, plan_conversion, status_of
+    from zipstrap.convert import (
+        ConvertFailed,
+        convert,
+        find_in_place,
+        is_as_asked,
+        plan_conversion,
+        status_of,
+    )
     from zipstrap.interpreter import probe
 
     settings = _settings(arguments)
@@ -68,6 +75,8 @@ def _run_convert(arguments: argparse.Namespace) -> int:
         return _show_status(place, state, conversion, arguments)
     if arguments.dry_run:
         if conversion is not None:
+            if state == "converted" and not is_as_asked(conversion, settings, clear=arguments.clear):
+                state += " with other options: it would be undone, and converted with these"
             return _show_status(place, state, conversion, arguments)
         return _show_plan(
             plan_conversion(probe(place.executable), settings, clear=arguments.clear), arguments

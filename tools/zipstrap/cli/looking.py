@@ -211,6 +211,7 @@ def _run_hijack(arguments: argparse.Namespace) -> int:
 
 
 def _verification(arguments: argparse.Namespace) -> Verification:
+    from zipstrap.convert import check_archives_are_there
     from zipstrap.verify.run import verify_interpreter, verify_tree
 
     jobs = arguments.jobs or processors()
@@ -231,6 +232,8 @@ def _verification(arguments: argparse.Namespace) -> Verification:
             file=arguments.what,
             cure="name a tree that zipstrap build made, or a CPython by path or version",
         )
+    if os.sep in arguments.what:
+        check_archives_are_there(Path(arguments.what))
     found = find(arguments.what, arguments)
     return verify_interpreter(
         found.facts,
