@@ -245,7 +245,9 @@ sys.stdin.readline()
     # undone, but for what is the user's
     kept = json.loads(prefix.do("uninstall", "--format", "json").stdout)["kept"]
     assert {path.relative_to(prefix.root).as_posix() for path in (script, page)} <= set(kept)
-    assert not any("zipstrap" in name or name.endswith("/os.py") for name in prefix.files())
+    # what is ours says where that is, and nothing else
+    ours = [name for name in prefix.files() if "zipstrap" in name or name.endswith("/os.py")]
+    assert ours == ["lib/zipstrap", "lib/zipstrap/kept", f"lib/zipstrap/kept/{prefix.name}.json"]
     assert not inside.exists()  # it leads nowhere: there is nothing that it could silently run instead
     prefix.install("--profile", "minimal", "--no-verify")
     prefix.do("uninstall", "--purge")
