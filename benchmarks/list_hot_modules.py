@@ -6,7 +6,7 @@ Each PYTHON is an interpreter with the programs of PROGRAMS installed (those of 
 
     python -m venv hot && hot/bin/pip install -r benchmarks/hot_programs.txt
 
-Each program is run in each of them under ``-X importtime``. A module is hot when at least N programs import
+Each program is run in each of them and traced, with the processes that it starts. A module is hot when at least N programs import
 it in one of the versions. The rule looks at programs that people run, never at a list of modules that a
 benchmark imports. Without --write the list is printed with how many programs import each module.
 """
@@ -14,6 +14,7 @@ benchmark imports. Without --write the list is printed with how many programs im
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from zipstrap.hot import imported_modules
+from zipstrap.recorder import record_command
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tools/zipstrap/data/hot.json"
@@ -65,19 +66,12 @@ def traced(python: str, name: str) -> set[str]:
         Path(folder, "one.zip").write_bytes(b"PK\x05\x06" + bytes(18))
         arguments = [argument.format(**places) for argument in PROGRAMS[name]]
         environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        done = subprocess.run(
-            [python, "-X", "importtime", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**environ, "PYTHONPROFILEIMPORTTIME": "1"},
-            cwd=folder,
-            check=False,
-        )
-    if done.returncode:
-        print(f"{name} fails in {python} with status {done.returncode}: not counted", file=sys.stderr)
+        with contextlib.chdir(folder):
+            done = record_command([python, *arguments], environ, quiet=True)
+    if done.status:
+        print(f"{name} fails in {python} with status {done.status}: not counted", file=sys.stderr)
         return set()
-    return set(imported_modules(done.stderr))
+    return {module for each in done.processes for module in (*each.start, *each.modules)}
 
 
 def library_of(python: str) -> set[str]:
@@ -123,7 +117,7 @@ def main() -> None:
     values = {
         "comment": "Modules that stay stored with `--hot usual`, so that most imports of most programs need "
         f"not be decompressed: those that at least {arguments.least} of the programs below import in one of "
-        "the versions below (measured with -X importtime). Made by benchmarks/list_hot_modules.py.",
+        "the versions below (measured as zipstrap trace does). Made by benchmarks/list_hot_modules.py.",
         "least": arguments.least,
         "versions": sorted(versions, key=lambda version: [int(part) for part in version.split(".")]),
         "programs": list(PROGRAMS),

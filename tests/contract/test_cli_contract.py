@@ -33,6 +33,7 @@ VERBS = (
     "rollback",
     "stage",
     "test",
+    "trace",
     "uninstall",
     "verify",
 )

@@ -20,9 +20,11 @@ from zipstrap.imports import (
     Import,
     ImportGraph,
     ModuleSource,
+    OptionalImport,
     broken_by,
     closure,
     mentions,
+    optional_imports,
     scan_imports,
 )
 from zipstrap.worker import SCHEMA, worker_source
@@ -463,3 +465,25 @@ def test_mentions_misses_nothing_that_the_parser_finds(
     outside = [each for each in names if not covers([each], [name])]
     if covers(outside, imported):
         assert mentions(data, outside)
+
+
+def test_what_is_optional_is_told_by_package_with_what_it_needs() -> None:
+    broken = [
+        Import("kept", "big.part", 3, LAZY),
+        Import("kept.other", "big", 9, GUARDED),
+        Import("kept", "small", 4, LAZY),
+        Import("kept", "absent", 5, LAZY),
+    ]
+    graph = ImportGraph(
+        (
+            Import("big", "helper", 1, REQUIRED),
+            Import("big", "kept", 2, REQUIRED),
+            Import("big", "x", 3, LAZY),
+        ),
+        frozenset({"big"}),
+        {},
+    )
+    sizes = {"big": 10, "big.part": 5, "helper": 1, "kept": 100, "small": 2, "x": 50}
+    big, small = optional_imports(broken, graph, frozenset({"kept"}), sizes)
+    assert big == OptionalImport("big", GUARDED, ("kept", "kept.other"), ("big", "big.part", "helper"), 16)
+    assert small == OptionalImport("small", LAZY, ("kept",), ("small",), 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +22,14 @@ from .imports import (
     GUARDED,
     REQUIRED,
     Import,
+    ImportGraph,
     ModuleSource,
+    OptionalImport,
     broken_by,
     closure,
     imported_by,
     mentions,
+    optional_imports,
     scan_imports,
 )
 from .interpreter import Facts
@@ -43,8 +46,9 @@ from .layout import (
 from .linkage import Linkage, resolve_linkage
 from .manifest import MANIFEST_NAME, Manifest, is_tree, make_manifest, manifest_to_json
 from .plan import Options, Plan, generation_files, header_files, make_plan
-from .profiles import EXCLUDED, Selection, parse_request, select, start_modules, takes
+from .profiles import EXCLUDED, TRACE_PROFILE, Selection, parse_request, select, start_modules, takes
 from .stage import Written, copying, stage, write_archive_file
+from .trace import Trace, check_traces, load_trace, merge
 from .verify.report import Verification
 from .verify.run import verify_tree
 
@@ -74,6 +78,8 @@ class Settings:
     layout: str = "fast"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    #: of which the profile is made, instead of *profile*
+    traces: tuple[Path, ...] = ()
     options: Options = field(default_factory=Options)
     jobs: int = 1
     force: bool = False
@@ -93,6 +99,9 @@ class Prepared:
     #: imports of what is kept that lead to what is left out
     broken: tuple[Import, ...]
     notes: tuple[str, ...]
+    #: of a profile that leaves out what is imported under conditions or in functions only
+    optional: tuple[OptionalImport, ...] = ()
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,7 @@ class Built:
     tree: Path
     manifest: Manifest
     broken: tuple[Import, ...]
+    optional: tuple[OptionalImport, ...]
     from_cache: int
     compiled: int
     verification: Verification | None
@@ -128,6 +138,7 @@ class Packed:
     members: tuple[MemberRecord, ...]
     on_disk: tuple[tuple[str, str], ...]
     broken: tuple[Import, ...]
+    optional: tuple[OptionalImport, ...]
     notes: tuple[str, ...]
 
 
@@ -156,8 +167,14 @@ def prepare(
     if settings.libdir:
         layout = with_libdir(layout, settings.libdir)
     inventory = take_inventory(facts)
-    request = parse_request(settings.profile, settings.include, settings.exclude, inventory)
+    trace = _trace_of(settings, facts)
+    request = parse_request(
+        settings.profile if trace is None else TRACE_PROFILE, settings.include, settings.exclude, inventory
+    )
+    if trace is not None:
+        request = dataclasses.replace(request, modules=trace.of_library, files=frozenset(trace.files))
     reader = SourceReader()
+    optional: tuple[OptionalImport, ...] = ()
     hooks = () if archive_only else _hooks(facts, layout, settings, generation=generation)
     start = start_modules(
         request, inventory, imported_by(hook.data for hook in hooks if hook.place == "archive")
@@ -166,12 +183,14 @@ def prepare(
         selection = select(inventory, facts, request)
         broken = _broken_imports(facts, inventory, selection, reader)
     else:
-        graph = scan_imports(
-            Path(facts.executable), _sources(inventory), start, closure=True, follow=(REQUIRED, GUARDED)
-        )
-        reached = closure(graph, start, kinds=(REQUIRED, GUARDED))
+        kinds = (REQUIRED, GUARDED) if request.profile.guarded else (REQUIRED,)
+        graph = scan_imports(Path(facts.executable), _sources(inventory), start, closure=True, follow=kinds)
+        reached = closure(graph, start, kinds=kinds)
         selection = select(inventory, facts, request, reached)
         broken = broken_by(graph, selection.kept_modules, selection.left_out_modules)
+        if not request.profile.guarded:
+            optional = _optional_imports(facts, inventory, selection, broken)
+            broken = tuple(entry for entry in broken if entry.kind == REQUIRED)
     linkage = None if archive_only or in_place else _linkage(facts, selection)
     libraries = [str(library.path) for library in linkage.private] if linkage else []
     further = generation_files(layout) if generation else ()
@@ -184,9 +203,7 @@ def prepare(
         settings.options,
         hooks,
         libraries,
-        modules_of_commands(
-            Path(facts.executable), settings.options.hot_of, os.environ if environ is None else environ
-        ),
+        modules_of_commands(facts, settings.options.hot_of, os.environ if environ is None else environ),
         further,
     )
     if plan.options.guard == "digest":
@@ -195,7 +212,54 @@ def prepare(
         # what stays on disk is compiled there already, or by its first import, as ever
         files = tuple(dataclasses.replace(file, module=None) for file in plan.files)
         plan = dataclasses.replace(plan, files=files)
-    return Prepared(plan, reader, linkage, broken, (*plan.notes, *_linkage_notes(linkage)))
+    notes = (*plan.notes, *_trace_notes(trace, inventory), *_linkage_notes(linkage))
+    return Prepared(plan, reader, linkage, broken, notes, optional, trace)
+
+
+def _trace_of(settings: Settings, facts: Facts) -> Trace | None:
+    if not settings.traces:
+        if settings.profile == TRACE_PROFILE:
+            raise UsageError(
+                f"the profile {TRACE_PROFILE} is made of traces, and none is given",
+                cure="make one with zipstrap trace -- COMMAND, and name it with --trace FILE",
+            )
+        return None
+    traces = {str(path): load_trace(path) for path in settings.traces}
+    check_traces(traces, facts)
+    return merge(tuple(traces.values()))
+
+
+def _trace_notes(trace: Trace | None, inventory: Inventory) -> list[str]:
+    if trace is None:
+        return []
+    known = inventory.modules()
+    paths = {entry.path for entry in inventory.entries}
+    gone = [
+        module.name for module in trace.modules if module.origin == "library" and module.name not in known
+    ]
+    gone += [path for path in trace.files if path not in paths]
+    notes = []
+    if gone:
+        notes.append(f"the trace names what this library does not have: {', '.join(gone)}")
+    if trace.unseen:
+        words, reason = " ".join(trace.unseen[0].command), trace.unseen[0].reason
+        more = f", and {len(trace.unseen) - 1} more" if len(trace.unseen) > 1 else ""
+        notes.append(f"the trace lacks what was started out of its sight: {words} ({reason}){more}")
+    return notes
+
+
+def _optional_imports(
+    facts: Facts, inventory: Inventory, selection: Selection, broken: Sequence[Import]
+) -> tuple[OptionalImport, ...]:
+    entries = inventory.modules()
+    wanted = sorted({entry.module for entry in broken} & entries.keys())
+    graph = (
+        scan_imports(Path(facts.executable), _sources(inventory), wanted, closure=True)
+        if wanted
+        else ImportGraph((), frozenset(), {})
+    )
+    sizes = {name: entry.size for name, entry in entries.items()}
+    return optional_imports(broken, graph, selection.kept_modules, sizes)
 
 
 def _options_of(layout: Layout, options: Options) -> Options:
@@ -318,7 +382,13 @@ def build(
         verification = verify_written(made, folder, destination, settings)
     contents = made.contents
     return Built(
-        destination, made.manifest, prepared.broken, contents.from_cache, contents.compiled, verification
+        destination,
+        made.manifest,
+        prepared.broken,
+        prepared.optional,
+        contents.from_cache,
+        contents.compiled,
+        verification,
     )
 
 
@@ -404,6 +474,7 @@ def pack(
         members,
         tuple((file.path, file.reason) for file in prepared.plan.files if file.source is not None),
         prepared.broken,
+        prepared.optional,
         (*prepared.notes, *_not_compiled_notes(contents)),
     )
 

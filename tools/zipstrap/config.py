@@ -16,6 +16,7 @@ KEYS: Mapping[str, type] = {
     "layout": str,
     "include": list,
     "exclude": list,
+    "trace": list,
     "optimize": int,
     "source": str,
     "compress": str,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 __all__ = [
     "ArchiveError",
@@ -39,7 +38,7 @@ class ZipstrapError(Exception):
     problems of the same kind, found in the same run and reported with this one.
     """
 
-    exit_status: ClassVar[int] = 4
+    exit_status: int = 4
 
     def __init__(
         self,

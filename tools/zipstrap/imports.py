@@ -26,10 +26,12 @@ __all__ = [
     "Import",
     "ImportGraph",
     "ModuleSource",
+    "OptionalImport",
     "broken_by",
     "closure",
     "imported_by",
     "mentions",
+    "optional_imports",
     "scan_imports",
 ]
 
@@ -174,6 +176,47 @@ def broken_by(graph: ImportGraph, kept: frozenset[str], left_out: frozenset[str]
             key=lambda entry: (_RANK[entry.kind], entry.importer, entry.line, entry.module),
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalImport:
+    """A module or package that is left out, and that what is kept imports under conditions or in functions.
+
+    *modules* are what it would add, with all that these require; *size* is that of their files, in bytes.
+    """
+
+    name: str
+    kind: str
+    importers: tuple[str, ...]
+    modules: tuple[str, ...]
+    size: int
+
+
+def optional_imports(
+    broken: Iterable[Import], graph: ImportGraph, kept: frozenset[str], sizes: Mapping[str, int]
+) -> tuple[OptionalImport, ...]:
+    """Return what the imports *broken* would add to the modules *kept*, by package, largest first. Pure.
+
+    *graph* holds the imports of what is left out, *sizes* those of the library's modules in bytes.
+    """
+    wanted: dict[str, list[Import]] = defaultdict(list)
+    for entry in broken:
+        if entry.module in sizes:
+            wanted[entry.module.partition(".")[0]].append(entry)
+    found = []
+    for name, entries in wanted.items():
+        reached = closure(graph, {entry.module for entry in entries})
+        added = sorted(module for module in reached - kept if module in sizes)
+        found.append(
+            OptionalImport(
+                name,
+                min((entry.kind for entry in entries), key=_RANK.__getitem__),
+                tuple(sorted({entry.importer for entry in entries})),
+                tuple(added),
+                sum(sizes[module] for module in added),
+            )
+        )
+    return tuple(sorted(found, key=lambda each: (-each.size, each.name)))
 
 
 def _parents(name: str) -> Iterator[str]:

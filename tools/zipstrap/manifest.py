@@ -160,7 +160,7 @@ def make_manifest(
         source=plan.options.source,
         compress=plan.options.compress,
         hot=plan.options.hot,
-        hot_of=plan.options.hot_of,
+        hot_of=tuple(map(_without_folder, plan.options.hot_of)),
         debug_ranges=plan.options.debug_ranges is not False,
         guard=plan.options.guard,
         zips=plan.options.zips,
@@ -176,6 +176,11 @@ def make_manifest(
         needs=tuple(needs),
         notes=tuple(notes),
     )
+
+
+def _without_folder(command: str) -> str:
+    """Return of a trace the name alone: a manifest holds no path outside the tree."""
+    return f"@{Path(command).name}" if command.startswith("@") else command
 
 
 def manifest_to_json(manifest: Manifest) -> str:

@@ -10,7 +10,20 @@ from .errors import Problem, UsageError
 from .interpreter import Facts
 from .inventory import Entry, Inventory, Kind
 
-__all__ = ["EXCLUDED", "LeftOut", "Request", "Selection", "parse_request", "select", "start_modules", "takes"]
+__all__ = [
+    "EXCLUDED",
+    "TRACE_PROFILE",
+    "LeftOut",
+    "Request",
+    "Selection",
+    "parse_request",
+    "select",
+    "start_modules",
+    "takes",
+]
+
+#: the profile that is made of traces
+TRACE_PROFILE = "trace"
 
 #: the reason of what the user leaves out, apart from what the profile does
 EXCLUDED = "excluded by name"
@@ -23,6 +36,9 @@ class Request:
     profile: ProfileData
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    #: what a trace names: modules, and files by their paths below the library's folder
+    modules: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +75,8 @@ def parse_request(
     """Check names against what the library holds; every unknown name is reported, in one error."""
     problems: list[Problem] = []
     if profile not in profiles():
-        problems.append(Problem(f"there is no profile {profile!r}; known: {', '.join(profiles())}"))
+        known_profiles = ", ".join(name for name, each in profiles().items() if not each.traced)
+        problems.append(Problem(f"there is no profile {profile!r}; known: {known_profiles}"))
     known = {component.name for component in components()} | {"core"} | set(inventory.modules())
     for option, names in (("--include", include), ("--exclude", exclude)):
         for name in names:
@@ -109,6 +126,7 @@ def start_modules(
         if (
             matches(name, named)
             or name in further
+            or name in request.modules
             or _inside(name, request.profile.whole)
             or _closeness(entry, request.include) >= 0
         )
@@ -149,7 +167,7 @@ def _reason_to_leave(
     for extension, patterns in lacking.items():
         if matches(entry.path, patterns):
             return f"the Python half of {extension}, which this interpreter lacks"
-    if reached is not None and not _reached(entry, reached):
+    if reached is not None and not _reached(entry, reached, request):
         return f"nothing in the profile {request.profile.name} imports it"
     return None
 
@@ -196,9 +214,13 @@ def _holds_included(entry: Entry, request: Request) -> bool:
     return entry.kind is Kind.PACKAGE and any(name.startswith(f"{entry.module}.") for name in request.include)
 
 
-def _reached(entry: Entry, reached: frozenset[str]) -> bool:
+def _reached(entry: Entry, reached: frozenset[str], request: Request) -> bool:
+    if entry.path in request.files:
+        return True
     if entry.module is not None:
         return entry.module in reached
+    if request.profile.traced:
+        return "/" not in entry.path
     folder = entry.path.rpartition("/")[0]
     while folder:
         if folder.replace("/", ".") in reached:

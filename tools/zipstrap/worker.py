@@ -108,7 +108,7 @@ def run_worker(executable: Path, name: str, job: object, *, timeout: float = 120
         return read_answer(executable, name, answer_file, done.returncode, done.stderr)
 
 
-def cannot_run(executable: Path, error: Exception) -> InterpreterError:
+def cannot_run(executable: Path, error: BaseException) -> InterpreterError:
     """Return the error for an *executable* that did not start, or did not end."""
     cure = "name an executable CPython 3.8 to 3.15"
     return InterpreterError(

@@ -62,7 +62,7 @@ def add_verb(
         name, help=about, description=about[0].upper() + about[1:] + "."
     )
     verb.set_defaults(run=run)
-    if name != "facts":
+    if formats:
         verb.add_argument("--format", choices=formats, default="text", help="what stdout holds")
     if name != "inspect":
         loudness = verb.add_mutually_exclusive_group()
@@ -83,6 +83,13 @@ def add_selection(
     )
     verb.add_argument(
         "--exclude", action="append", metavar="NAME", help="a component or module to leave; repeatable"
+    )
+    verb.add_argument(
+        "--trace",
+        action="append",
+        type=folder,
+        metavar="FILE",
+        help="take what this trace names, in place of a profile; repeatable (see zipstrap trace)",
     )
     add_making(verb)
     if force is not None:
@@ -126,7 +133,8 @@ def add_making(verb: argparse.ArgumentParser) -> None:
         "--hot-of",
         action="append",
         metavar="ARGS",
-        help="run the interpreter with these arguments, and keep what it imports stored too; repeatable",
+        help="run the interpreter with these arguments, and keep what it imports stored too; "
+        "@FILE takes what a trace names; repeatable",
     )
     verb.add_argument(
         "--debug-ranges",
@@ -244,6 +252,13 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         given = getattr(arguments, name, None)
         return config.get(name, default) if given is None else given
 
+    traces = tuple(map(Path, setting("trace", ())))
+    profile = setting("profile", "")
+    if traces and profile:
+        raise UsageError(
+            f"the profile {profile} and a trace are both given: a trace makes a profile of its own",
+            cure="leave out one of them; --include adds to what a trace names",
+        )
     options = Options(
         optimize=setting("optimize", 0),
         source=setting("source", ""),
@@ -257,10 +272,11 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         debug_ranges={"yes": True, "no": False, "": None}[setting("debug_ranges", "")],
     )
     return Settings(
-        profile=setting("profile", "standard"),
+        profile=profile or "standard",
         layout=setting("layout", "fast"),
         include=tuple(setting("include", ())),
         exclude=tuple(setting("exclude", ())),
+        traces=traces,
         options=options,
         jobs=setting("jobs", processors()),
         force=getattr(arguments, "force", False),

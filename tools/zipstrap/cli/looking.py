@@ -119,7 +119,7 @@ def add_verbs(verbs: Any) -> None:
         "--python", metavar="PYTHON", help="what reads the code at PATH (default: what runs zipstrap)"
     )
 
-    verb = add_verb(verbs, "facts", _run_facts, "tell what zipstrap knows of an interpreter")
+    verb = add_verb(verbs, "facts", _run_facts, "tell what zipstrap knows of an interpreter", ())
     verb.add_argument("python", nargs="?", metavar="PYTHON", help=PYTHON_HELP)
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="write them there, not to stdout")
 

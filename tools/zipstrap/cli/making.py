@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from .terminal import by_reason, count, first_of, note_lines, print_json, progre
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
     from zipstrap.build import Built, Packed, Prepared
-    from zipstrap.imports import Import
+    from zipstrap.imports import Import, OptionalImport
     from zipstrap.manifest import Manifest
     from zipstrap.verify.report import Verification
 
@@ -22,6 +23,9 @@ __all__ = ["add_verbs", "broken_lines", "imports_to_json", "show_failure", "show
 
 #: from which size on a component that few need is worth a line, in bytes
 _LARGE = 20_000_000
+
+#: how many of a list are shown without -v
+_SHOWN = 8
 
 
 def add_verbs(verbs: Any) -> None:
@@ -93,6 +97,7 @@ def _run_pack(arguments: argparse.Namespace) -> int:
                 "members": len(packed.members),
                 "must_be_on_disk": [{"path": path, "reason": reason} for path, reason in packed.on_disk],
                 "broken_imports": imports_to_json(packed.broken),
+                "optional_imports": _optional_to_json(packed.optional),
                 "notes": list(packed.notes),
             }
         )
@@ -120,6 +125,7 @@ def show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
                 ],
                 "left_out": [{"path": item.entry.path, "reason": item.reason} for item in plan.left_out],
                 "broken_imports": imports_to_json(prepared.broken),
+                "optional_imports": _optional_to_json(prepared.optional),
                 "notes": list(prepared.notes),
             }
         )
@@ -135,7 +141,12 @@ def show_plan(prepared: Prepared, arguments: argparse.Namespace) -> int:
     print(f"left out: {count(len(left_out), 'file')}")
     for reason, paths in by_reason((item.entry.path, item.reason) for item in left_out).items():
         print(f"  {first_of(paths)}: {reason}")
-    for line in (*broken_lines(prepared.broken, verbose=arguments.verbose), *note_lines(prepared.notes)):
+    verbose = arguments.verbose
+    for line in (
+        *broken_lines(prepared.broken, verbose=verbose),
+        *_optional_lines(prepared.optional, verbose=verbose),
+        *note_lines(prepared.notes),
+    ):
         print(line)
     return 0
 
@@ -165,7 +176,11 @@ def _built_to_text(built: Built, *, verbose: bool) -> str:
     static = sum(file.size for file in manifest.files if file.component == "static")
     if static > _LARGE:
         lines.append(f"{static / 1e6:.1f} MB of this are a static libpython: --exclude static leaves it out")
-    lines += (*broken_lines(built.broken, verbose=verbose), *note_lines(manifest.notes))
+    lines += (
+        *broken_lines(built.broken, verbose=verbose),
+        *_optional_lines(built.optional, verbose=verbose),
+        *note_lines(manifest.notes),
+    )
     if built.verification is None:
         lines.append(
             "not verified: an unpacked library has nothing to show"
@@ -210,6 +225,7 @@ def _built_to_json(built: Built) -> dict[str, Any]:
         "from_cache": built.from_cache,
         "needs": list(manifest.needs),
         "broken_imports": imports_to_json(built.broken),
+        "optional_imports": _optional_to_json(built.optional),
         "notes": list(manifest.notes),
         "verification": None if built.verification is None else verification_to_json(built.verification),
     }
@@ -225,7 +241,11 @@ def _packed_to_text(packed: Packed) -> str:
         lines += (
             f"  {first_of(paths)}: {reason}" for reason, paths in by_reason(iter(packed.on_disk)).items()
         )
-    lines += (*broken_lines(packed.broken, verbose=False), *note_lines(packed.notes))
+    lines += (
+        *broken_lines(packed.broken, verbose=False),
+        *_optional_lines(packed.optional, verbose=False),
+        *note_lines(packed.notes),
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -241,6 +261,26 @@ def broken_lines(broken: Sequence[Import], *, verbose: bool) -> Iterator[str]:
         yield f"{who} something left out, in functions or under conditions: -v lists them"
     for item in others if verbose else ():
         yield f"{item.importer} (line {item.line}, {item.kind}) imports {item.module}, which is left out"
+
+
+def _optional_lines(optional: Sequence[OptionalImport], *, verbose: bool) -> Iterator[str]:
+    """Yield what to say of imports in functions and under conditions that lead to what is left out."""
+    if not optional:
+        return
+    yield (
+        f"{count(len(optional), 'module or package', 'modules or packages')} left out "
+        "that something imports in functions or under conditions; --include NAME takes one"
+        + ("" if verbose or len(optional) <= _SHOWN else " (-v lists all)")
+    )
+    for each in optional if verbose else optional[:_SHOWN]:
+        yield (
+            f"  {each.name}: {count(len(each.modules), 'module')}, {each.size / 1e3:.0f} kB of files, "
+            f"for {first_of(each.importers)}"
+        )
+
+
+def _optional_to_json(optional: Sequence[OptionalImport]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(each) for each in optional]
 
 
 def imports_to_json(broken: Sequence[Import]) -> list[dict[str, Any]]:

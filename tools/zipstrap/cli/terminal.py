@@ -25,9 +25,9 @@ def by_reason(items: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
     return groups
 
 
-def count(number: int, what: str) -> str:
-    """Return *number* with *what*, in the plural if need be."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def count(number: int, what: str, several: str = "") -> str:
+    """Return *number* with *what*, in the plural (*several*, if it is not with an s) if need be."""
+    return f"{number} {what if number == 1 else several or what + 's'}"
 
 
 def first_of(paths: Sequence[str]) -> str:

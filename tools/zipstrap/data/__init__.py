@@ -87,6 +87,10 @@ class ProfileData:
     whole: tuple[str, ...]
     #: None takes every module; otherwise only these (patterns of names) and what they import
     start: tuple[str, ...] | None
+    #: whether imports under a condition are followed too
+    guarded: bool = True
+    #: whether it needs a trace, which says what is taken besides
+    traced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +225,8 @@ def profiles() -> Mapping[str, ProfileData]:
             item["halves"],
             tuple(item.get("whole", ())),
             tuple(item["start"]) if "start" in item else None,
+            item.get("guarded", True),
+            item.get("traced", False),
         )
         for name, item in _load("profiles")["profiles"].items()
     }
