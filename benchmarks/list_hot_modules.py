@@ -6,9 +6,10 @@ Each PYTHON is an interpreter with the programs of PROGRAMS installed (those of 
 
     python -m venv hot && hot/bin/pip install -r benchmarks/hot_programs.txt
 
-Each program is run in each of them and traced, with the processes that it starts. A module is hot when at least N programs import
-it in one of the versions. The rule looks at programs that people run, never at a list of modules that a
-benchmark imports. Without --write the list is printed with how many programs import each module.
+Each program is run in each of them and traced, with the processes that it starts. A module is hot when at
+least N programs import it in one of the versions. The rule looks at programs that people run, never at a list
+of modules that a benchmark imports. Without --write the list is printed with how many programs import each
+module.
 """
 
 from __future__ import annotations

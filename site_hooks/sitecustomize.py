@@ -1,5 +1,7 @@
 """Guard the boot of a zipstrap tree, add its zips, then run the ``sitecustomize`` that comes next.
 
+Where the tree leaves something of the library out, a last finder says so of an import that fails.
+
 ``site`` imports this module from the tree's archive at every start without ``-S``. The quick look is here and
 loads nothing; ``zipstrap_guard`` takes a closer one where that does not settle it. Nothing that goes wrong in
 them can stop a start.
@@ -10,6 +12,7 @@ import sys
 
 ACTION = "report"  # baked at build: off, report or stop
 ZIPS = True  # baked at build: False if zipstrap.pth or zipstrap.start adds the zips, or nothing does
+ABSENT = False  # baked at build: True if the tree leaves out modules of the library
 
 
 def _tree():
@@ -62,6 +65,30 @@ def _zips():
             zipstrap_zips.add(folder)
 
 
+def _find_absent(name, path=None, target=None):  # noqa: ARG001 - as finders have it
+    """Load the finder that tells what is left out, put it in our place, and ask it."""
+    import _imp
+
+    space = {"__name__": "zipstrap_absent"}
+    code = __spec__.loader.get_code("zipstrap_absent")
+    _imp._fix_co_filename(code, _find_absent.__code__.co_filename)
+    exec(code, space)
+    finder = space["find_spec"]
+    finder.find_spec = finder
+    sys.meta_path[:] = [finder if each is _find_absent else each for each in sys.meta_path]
+    return finder(name)
+
+
+def _absent():
+    """Put a finder last; what it needs is loaded when the first import fails."""
+    import _imp
+
+    # tracebacks of failed imports leave out what is named so (Python/import.c, remove_importlib_frames)
+    _imp._fix_co_filename(_find_absent.__code__, "<frozen importlib._bootstrap_external>")
+    _find_absent.find_spec = _find_absent
+    sys.meta_path.append(_find_absent)
+
+
 def _chain():
     """Run the next ``sitecustomize``, as if this one were not there; its errors are site's to handle."""
     import _frozen_importlib  # loaded in every interpreter; what `importlib.util` is a face of
@@ -79,7 +106,7 @@ def _chain():
         raise
 
 
-for _wanted, _step in ((ACTION != "off", _guard), (ZIPS, _zips)):
+for _wanted, _step in ((ACTION != "off", _guard), (ZIPS, _zips), (ABSENT, _absent)):
     try:
         if _wanted:
             _step()

@@ -104,7 +104,7 @@ class LibraryImporter(SourceFileLoader, zipimporter):
                 return None
             at = (rest().index() if INDEX is None else INDEX)[name]
             if at is None:
-                return rest().find_beside(self, fullname) if self.prefix else None
+                return rest().find_beside(self, fullname)
             kind = RECORDS[at + 12]
             if kind & 12:  # an extension module, or a portion of a namespace package
                 return rest().rare_spec(fullname, path, kind)

@@ -10,7 +10,7 @@ import zipimport
 from _imp import _fix_co_filename, acquire_lock, release_lock
 from posix import O_CLOEXEC, O_RDONLY, close, dup, fstat, open, pread, stat
 
-_, ON_DISK, EXTENSION_SUFFIX, NAMES, RECORDS, FILES, FILE_RECORDS = LATER
+_, ON_DISK, EXTENSION_SUFFIX, LEFT_OUT, NAMES, RECORDS, FILES, FILE_RECORDS = LATER
 # A record has 16 bytes: where the data begins, its size in the archive, its size, its kind, and three of the
 # source's hash in the head of a .pyc (PEP 552).
 PACKAGE, DEFLATED, EXTENSION, NAMESPACE, UNCOMPILED = 1, 2, 4, 8, 16
@@ -45,7 +45,7 @@ INDEX, FILE_INDEX = Index(NAMES, "."), Index(FILES, "/")
 # Kinds that the other part need not know.
 ZSTANDARD, DICTIONARY = 32, 64
 PACKED = DEFLATED | ZSTANDARD | DICTIONARY
-FRAMES = None
+FRAMES = ABSENT = None
 number = int.from_bytes
 del LATER, NAMES, FILES, _
 
@@ -61,8 +61,16 @@ class Rest:
     @staticmethod
     def find_beside(importer, fullname):
         """Return the spec of a module on disk, of a package in the archive (its tests, up to 3.11)."""
-        folder = FOLDER + importer.prefix[:-1]
-        return file_hook(folder).find_spec(fullname) if is_directory(folder) else None
+        if importer.prefix:
+            folder = FOLDER + importer.prefix[:-1]
+            spec = file_hook(folder).find_spec(fullname) if is_directory(folder) else None
+            if spec is not None:
+                return spec
+        if "\n%s\n" % fullname in LEFT_OUT:
+            error = absent()["error_of"](fullname)
+            if error is not None:
+                raise error
+        return None
 
     @staticmethod
     def rare_spec(fullname, path, kind):
@@ -183,6 +191,18 @@ class Rest:
                 module.open = in_place_of(module.open, source_opener(module, module.open))
 
         loader.exec_module = exec_module
+
+
+def absent():
+    """Return the names of what tells that this tree leaves a module out."""
+    global ABSENT
+    if ABSENT is None:
+        code = ROOT.get_code("zipstrap_absent")
+        _fix_co_filename(code, "<frozen importlib._bootstrap_external>")
+        space = {"__name__": "zipstrap_absent"}
+        exec(code, space)
+        ABSENT = space
+    return ABSENT
 
 
 def is_archive(path):

@@ -89,6 +89,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "what is written",
         ("zipstrap.boot_record", "zipstrap.contents", "zipstrap.conversion", "zipstrap.manifest"),
     ),
+    ("what it weighs", ("zipstrap.size_account",)),
     ("the tree", ("zipstrap.stage",)),
     ("witnesses", ("zipstrap.verify.boots", "zipstrap.verify.native_marker")),
     ("starts that are timed", ("zipstrap.report.starts",)),

@@ -116,6 +116,8 @@ def record_member(
         bytecode["zipstrap_importer_rest.py"][_HEAD:],
         _on_disk(plan),
         "" if plan.options.portable else _extension_suffix(plan),
+        # found by a search for a whole line
+        "\n".join(("", *plan.absent, "")) if plan.absent else "",
         *_index(modules, "."),
         *_index(files, "/"),
     )

@@ -44,9 +44,19 @@ from .layout import (
     with_libdir,
 )
 from .linkage import Linkage, resolve_linkage
-from .manifest import MANIFEST_NAME, Manifest, is_tree, make_manifest, manifest_to_json
+from .manifest import MANIFEST_NAME, FileRecord, Manifest, is_tree, make_manifest, manifest_to_json
 from .plan import Options, Plan, generation_files, header_files, make_plan
-from .profiles import EXCLUDED, TRACE_PROFILE, Selection, parse_request, select, start_modules, takes
+from .profiles import (
+    EXCLUDED,
+    TRACE_PROFILE,
+    Selection,
+    absent_modules,
+    parse_request,
+    select,
+    start_modules,
+    takes,
+)
+from .size_account import TooLarge, make_account, weigh
 from .stage import Written, copying, stage, write_archive_file
 from .trace import Trace, check_traces, load_trace, merge
 from .verify.report import Verification
@@ -63,6 +73,7 @@ __all__ = [
     "contents_of",
     "pack",
     "prepare",
+    "size_of_tree",
     "verify_written",
     "write_tree",
 ]
@@ -87,6 +98,8 @@ class Settings:
     cache: bool = True
     #: where shared libraries go, relative to the prefix; empty for the usual folder
     libdir: str = ""
+    #: how many bytes the result may take: the tree of a build, the archive of pack
+    max_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,8 @@ class Prepared:
     #: of a profile that leaves out what is imported under conditions or in functions only
     optional: tuple[OptionalImport, ...] = ()
     trace: Trace | None = None
+    #: what all this was chosen from
+    inventory: Inventory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +190,7 @@ def prepare(
         request = dataclasses.replace(request, modules=trace.of_library, files=frozenset(trace.files))
     reader = SourceReader()
     optional: tuple[OptionalImport, ...] = ()
-    hooks = () if archive_only else _hooks(facts, layout, settings, generation=generation)
+    hooks = () if archive_only else _hooks(facts, layout, settings, {}, generation=generation)
     start = start_modules(
         request, inventory, imported_by(hook.data for hook in hooks if hook.place == "archive")
     )
@@ -196,6 +211,10 @@ def prepare(
     further = generation_files(layout) if generation else ()
     if not archive_only and not in_place and takes(request, "dev"):
         further = (*further, *header_files(facts, layout, find_headers(facts), libraries))
+    # an installation that gets archives has all the rest on disk
+    absent = {} if archive_only or in_place else _absent(settings, selection)
+    if absent:
+        hooks = _hooks(facts, layout, settings, absent, generation=generation)
     plan = make_plan(
         facts,
         layout,
@@ -205,6 +224,7 @@ def prepare(
         libraries,
         modules_of_commands(facts, settings.options.hot_of, os.environ if environ is None else environ),
         further,
+        tuple(name for names in absent.values() for name in names),
     )
     if plan.options.guard == "digest":
         hasher_of(plan)  # or it is refused
@@ -213,7 +233,7 @@ def prepare(
         files = tuple(dataclasses.replace(file, module=None) for file in plan.files)
         plan = dataclasses.replace(plan, files=files)
     notes = (*plan.notes, *_trace_notes(trace, inventory), *_linkage_notes(linkage))
-    return Prepared(plan, reader, linkage, broken, notes, optional, trace)
+    return Prepared(plan, reader, linkage, broken, notes, optional, trace, inventory)
 
 
 def _trace_of(settings: Settings, facts: Facts) -> Trace | None:
@@ -291,7 +311,22 @@ def _options_of(layout: Layout, options: Options) -> Options:
     return dataclasses.replace(options, zips="off", site=options.site or "off")
 
 
-def _hooks(facts: Facts, layout: Layout, settings: Settings, *, generation: bool) -> tuple[HookFile, ...]:
+def _absent(settings: Settings, selection: Selection) -> dict[str, tuple[str, ...]]:
+    return (
+        {}
+        if settings.layout == "directory"
+        else absent_modules(selection, portable=settings.options.portable)
+    )
+
+
+def _hooks(
+    facts: Facts,
+    layout: Layout,
+    settings: Settings,
+    absent: Mapping[str, Sequence[str]],
+    *,
+    generation: bool,
+) -> tuple[HookFile, ...]:
     if settings.layout == "directory":
         return ()  # it is there to be compared with, so there is nothing of ours in its starts
     return hook_files(
@@ -302,6 +337,7 @@ def _hooks(facts: Facts, layout: Layout, settings: Settings, *, generation: bool
         site=settings.options.site,
         compiler=not settings.options.bytecode,
         generation=generation,
+        absent=absent,
     )
 
 
@@ -379,6 +415,9 @@ def build(
     prepared = prepare(facts, settings, environ=environ)
     with new_folder(destination, replace=is_tree if settings.force else None) as folder:
         made = write_tree(prepared, folder, settings, environ=environ, mtime=mtime, on_progress=on_progress)
+        _check_size(
+            prepared, settings, destination, size_of_tree(folder), made.manifest.members, made.manifest.files
+        )
         verification = verify_written(made, folder, destination, settings)
     contents = made.contents
     return Built(
@@ -466,6 +505,7 @@ def pack(
     with new_file(destination, replace=_is_archive if settings.force else None) as path:
         contents = contents_of(prepared, settings, environ, on_progress)
         members, size, sha256 = write_archive_file(path, contents.members, mtime=mtime)
+        _check_size(prepared, settings, destination, size, members, ())
     return Packed(
         destination,
         facts,
@@ -477,6 +517,34 @@ def pack(
         prepared.optional,
         (*prepared.notes, *_not_compiled_notes(contents)),
     )
+
+
+def size_of_tree(folder: Path) -> int:
+    """Return how many bytes the files below *folder* have; what links lead to is counted where it is."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _check_size(
+    prepared: Prepared,
+    settings: Settings,
+    destination: Path,
+    size: int,
+    members: Sequence[MemberRecord],
+    files: Sequence[FileRecord],
+) -> None:
+    """Raise :class:`TooLarge` if what was made takes more than it may, with an account by package."""
+    if settings.max_size is None or size <= settings.max_size or prepared.inventory is None:
+        return
+    plan, inventory = prepared.plan, prepared.inventory
+    sources = _sources(inventory)
+    names = {member.module for member in plan.members} | {file.module for file in plan.files}
+    kept = [name for name in sources if name in names]
+    graph = scan_imports(Path(plan.facts.executable), sources, kept, closure=False)
+    traced = frozenset() if prepared.trace is None else prepared.trace.of_library
+    account = make_account(
+        weigh(members, files, plan.layout), size, settings.max_size, inventory, graph, traced
+    )
+    raise TooLarge(str(destination), account)
 
 
 class BuildFailed(FileError):  # noqa: N818 - it reads as what it says

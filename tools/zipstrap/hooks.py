@@ -118,16 +118,16 @@ class ForeignHook:
     reason: str
 
 
-def bake_guard(source: bytes, action: str, *, zips: bool = True) -> bytes:
-    """Return the *source* of our ``sitecustomize`` with *action* and *zips* in its marked lines. Pure.
+def bake_guard(source: bytes, action: str, *, zips: bool = True, absent: bool = False) -> bytes:
+    """Return the *source* of our ``sitecustomize`` with these in its marked lines. Pure.
 
     Raises :class:`UsageError` for an action not in :data:`GUARD_ACTIONS`, and :class:`FileError` if the
     source does not have each line exactly once.
     """
     _choose("guard action", action, GUARD_ACTIONS)
-    return _bake(
-        _bake(source, b"ACTION", b'"%s"' % action.encode("ascii")), b"ZIPS", str(zips).encode("ascii")
-    )
+    source = _bake(source, b"ACTION", b'"%s"' % action.encode("ascii"))
+    source = _bake(source, b"ZIPS", str(zips).encode("ascii"))
+    return _bake(source, b"ABSENT", str(absent).encode("ascii"))
 
 
 def hook_files(
@@ -139,12 +139,14 @@ def hook_files(
     compiler: bool = False,
     generation: bool = False,
     site: str = "",
+    absent: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[HookFile, ...]:
     """Return the hooks for a target of *version* (major, minor), by *guard* action and what adds the *zips*.
 
     With *importer* the library has an importer of its own, which does what our ``sitecustomize`` would, and
     in a *generation* sees that a start stays with it. *site*, off or on, is for isolated starts. With
-    *compiler* the archive holds what compiles it where it is installed.
+    *compiler* the archive holds what compiles it where it is installed. *absent* are the modules that the
+    tree leaves out, by what is to be said of them.
     There is no file that would do nothing. Raises :class:`UsageError` for a *guard* not in
     :data:`GUARD_ACTIONS` or a *zips* not in :data:`ZIPS_BY`, and :class:`UnsupportedError` for a ``.start``
     file where nothing reads it.
@@ -156,7 +158,7 @@ def hook_files(
             f"{START_SINCE[0]}.{START_SINCE[1]} on",
             cure="use --zips pth",
         )
-    ours = bake_guard(_resource("sitecustomize.py"), guard, zips=zips == "sitecustomize")
+    ours = bake_guard(_resource("sitecustomize.py"), guard, zips=zips == "sitecustomize", absent=bool(absent))
     boot = (
         *_BOOT,
         *((_GENERATION,) if generation else ()),
@@ -178,6 +180,11 @@ def hook_files(
     if guard != "off":
         name = "zipstrap_guard.py"
         files.append(HookFile("archive", name, _resource(name), "says what of a boot is not the tree's own"))
+    if absent and (importer or guard != "off" or zips == "sitecustomize"):
+        name = "zipstrap_absent.py"
+        table = tuple(part for text, names in absent.items() for part in (text, " ".join(names)))
+        data = _bake(_resource(name), b"LEFT_OUT", ascii(table).encode("ascii"))
+        files.append(HookFile("archive", name, data, "says of a failed import what the tree leaves out"))
     if zips != "off":
         name = "zipstrap_zips.py"
         files.append(HookFile("archive", name, _resource(name), "puts a zips folder's archives on sys.path"))
@@ -301,7 +308,7 @@ def _choose(what: str, value: str, values: Sequence[str]) -> None:
 
 
 def _bake(source: bytes, name: bytes, value: bytes) -> bytes:
-    baked, count = re.subn(_BAKED % name, name + b" = " + value, source, flags=re.MULTILINE)
+    baked, count = re.subn(_BAKED % name, lambda _: name + b" = " + value, source, flags=re.MULTILINE)
     if count != 1:
         raise FileError(
             f"the hook has {count} lines that bake {name.decode()}, not one",

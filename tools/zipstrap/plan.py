@@ -153,6 +153,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     #: sources of the importer that the archive starts which the interpreter finds; none in one archive
     boot: tuple[PlannedMember, ...] = ()
+    #: modules that are left out, and whose failed import the hooks explain
+    absent: tuple[str, ...] = ()
 
 
 def disk_reason(
@@ -191,12 +193,14 @@ def make_plan(
     libraries: Sequence[str] = (),
     traced: Collection[str] = (),
     further: Sequence[PlannedFile] = (),
+    absent: Collection[str] = (),
 ) -> Plan:
     """Return the plan of a tree; *further* are files of it that no layout has.
 
-    *traced* are modules that commands of the user import, which stay stored. *libraries* are the paths of
-    the shared libraries that belong to the target's installation, libpython first among them; the tree
-    carries them. Raises :class:`UnsupportedError` for a compression that the tree could not read.
+    *absent* are modules of which the hooks tell that they are left out, *traced* those that commands of the
+    user import, which stay stored. *libraries* are the paths of the shared libraries that belong to the
+    target's installation, libpython first among them; the tree carries them. Raises
+    :class:`UnsupportedError` for a compression that the tree could not read.
     """
     version = facts.feature_version
     options = resolved(options, facts, layout.name, selection)
@@ -254,6 +258,7 @@ def make_plan(
         left_out=selection.left_out,
         notes=tuple(_notes(no_deflate, options, selection)),
         boot=tuple(_boot_member(hook, layout) for hook in hooks if hook.place == "boot"),
+        absent=tuple(sorted(absent)),
     )
 
 

@@ -12,15 +12,20 @@ from .inventory import Entry, Inventory, Kind
 
 __all__ = [
     "EXCLUDED",
+    "HALF",
     "TRACE_PROFILE",
     "LeftOut",
     "Request",
     "Selection",
+    "absent_modules",
     "parse_request",
     "select",
     "start_modules",
     "takes",
 ]
+
+#: how the reason of a module begins that the target has no use for
+HALF = "the Python half of "
 
 #: the profile that is made of traces
 TRACE_PROFILE = "trace"
@@ -166,10 +171,36 @@ def _reason_to_leave(
         return f"component {entry.component}, which the profile {request.profile.name} leaves out"
     for extension, patterns in lacking.items():
         if matches(entry.path, patterns):
-            return f"the Python half of {extension}, which this interpreter lacks"
+            return f"{HALF}{extension}, which this interpreter lacks"
     if reached is not None and not _reached(entry, reached, request):
         return f"nothing in the profile {request.profile.name} imports it"
     return None
+
+
+def absent_modules(selection: Selection, *, portable: bool = False) -> dict[str, tuple[str, ...]]:
+    """Return the modules that a tree leaves out, by what is to be said of one (``%s``) whose import fails.
+
+    Of a package that is left out whole it is the package alone. A *portable* archive does not tell which
+    extension modules one machine has.
+    """
+    left_out, kept = selection.left_out_modules, selection.kept_modules
+    texts: dict[str, set[str]] = {}
+    for item in selection.left_out:
+        entry = item.entry
+        name = entry.module
+        if name is None or name not in left_out or (portable and entry.kind is Kind.EXTENSION):
+            continue
+        parent = name.rpartition(".")[0]
+        if parent and parent not in kept:
+            continue
+        which = "" if item.reason.startswith("component ") else f", of the component {entry.component}"
+        text = f"zipstrap: this tree leaves out %s{which}: {item.reason}"
+        if item.reason == EXCLUDED:
+            text += "; build it without --exclude to have it"
+        elif not item.reason.startswith(HALF):
+            text += "; build it with --include %s to have it"
+        texts.setdefault(text, set()).add(name)
+    return {text: tuple(sorted(names)) for text, names in sorted(texts.items())}
 
 
 def _lacking_halves(inventory: Inventory, facts: Facts) -> dict[str, tuple[str, ...]]:

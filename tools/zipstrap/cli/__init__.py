@@ -13,7 +13,18 @@ from typing import Any, NoReturn
 from zipstrap import __version__
 from zipstrap.errors import FileError, ZipstrapError
 
-from . import bundling, changing, comparing, hooking, installing, looking, making, packaging, plugging, tracing
+from . import (
+    bundling,
+    changing,
+    comparing,
+    hooking,
+    installing,
+    looking,
+    making,
+    packaging,
+    plugging,
+    tracing,
+)
 from .arguments import Parser
 
 __all__ = ["main", "make_parser"]
@@ -101,6 +112,17 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"zipstrap {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (making, tracing, installing, changing, looking, comparing, packaging, hooking, bundling, plugging):
+    for module in (
+        making,
+        tracing,
+        installing,
+        changing,
+        looking,
+        comparing,
+        packaging,
+        hooking,
+        bundling,
+        plugging,
+    ):
         module.add_verbs(verbs)
     return parser

@@ -282,6 +282,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         force=getattr(arguments, "force", False),
         verify=not getattr(arguments, "no_verify", False),
         cache=not arguments.no_cache,
+        max_size=getattr(arguments, "max_size", None),
     )
 
 

@@ -10,19 +10,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import PYTHON_HELP, add_selection, add_tree, add_verb, settings_of, target_of_arguments
+from .arguments import PYTHON_HELP, add_selection, add_tree, add_verb, settings_of, size, target_of_arguments
 from .terminal import by_reason, count, first_of, note_lines, print_json, progress
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
     from zipstrap.build import Built, Packed, Prepared
     from zipstrap.imports import Import, OptionalImport
     from zipstrap.manifest import Manifest
+    from zipstrap.size_account import SizeAccount
     from zipstrap.verify.report import Verification
 
 __all__ = ["add_verbs", "broken_lines", "imports_to_json", "show_failure", "show_plan"]
 
 #: from which size on a component that few need is worth a line, in bytes
 _LARGE = 20_000_000
+
+#: how many packages of an account are shown without -v
+_ACCOUNT = 25
 
 #: how many of a list are shown without -v
 _SHOWN = 8
@@ -34,6 +38,7 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument("python", nargs="?", metavar="PYTHON", help=PYTHON_HELP)
     verb.add_argument("-o", "--output", required=True, type=Path, metavar="TREE", help="the folder to make")
     add_selection(verb)
+    _add_max_size(verb, "the tree's files")
     add_tree(verb)
 
     verb = add_verb(verbs, "pack", _run_pack, "make the archive alone")
@@ -42,10 +47,22 @@ def add_verbs(verbs: Any) -> None:
         "-o", "--output", required=True, type=Path, metavar="ARCHIVE", help="the file, or its folder"
     )
     add_selection(verb)
+    _add_max_size(verb, "the archive")
+
+
+def _add_max_size(verb: argparse.ArgumentParser, what: str) -> None:
+    verb.add_argument(
+        "--max-size",
+        type=size,
+        metavar="SIZE",
+        help=f"how much {what} may take, in bytes, or with K, M or G; if it is more, it is not made, and "
+        "what it would hold is listed by size (default: no limit)",
+    )
 
 
 def _run_build(arguments: argparse.Namespace) -> int:
     from zipstrap.build import BuildFailed, build, prepare
+    from zipstrap.size_account import TooLarge
 
     settings = settings_of(arguments)
     facts = target_of_arguments(arguments)
@@ -58,11 +75,41 @@ def _run_build(arguments: argparse.Namespace) -> int:
     except BuildFailed as failure:
         show_failure(failure.verification, arguments, {"tree": None, "target": facts.name})
         raise
+    except TooLarge as failure:
+        _show_account(failure.account, arguments, {"tree": None, "target": facts.name})
+        raise
     if arguments.format == "json":
         print_json(_built_to_json(built))
     elif not arguments.quiet:
         sys.stdout.write(_built_to_text(built, verbose=arguments.verbose))
     return 0
+
+
+def _show_account(
+    account: SizeAccount, arguments: argparse.Namespace, what: Mapping[str, str | None]
+) -> None:
+    """Print what takes how much of a result that is too large; *what* names it in JSON."""
+    if arguments.format == "json":
+        packages = [{**dataclasses.asdict(package), "size": package.size} for package in account.packages]
+        print_json(
+            {"schema_version": 1, **what, "account": {**dataclasses.asdict(account), "packages": packages}}
+        )
+        return
+    if arguments.quiet:
+        return
+    print(f"{account.size / 1e6:.2f} MB, of {account.limit / 1e6:.2f} MB that are allowed:")
+    shown = account.packages if arguments.verbose else account.packages[:_ACCOUNT]
+    for package in shown:
+        words = [package.fixed, "traced" if package.traced and not package.fixed else ""]
+        if package.required_by and not package.fixed:
+            words.append(f"required by {first_of(package.required_by)}")
+        if package.exclude in account.leave_out and package.exclude:
+            words.append("leave it out")
+        why = ", ".join(filter(None, words))
+        archived = f"{package.in_archive / 1e3:9.1f} kB in the archive"
+        print(f"  {package.size / 1e3:10.1f} kB  {archived}  {package.name}{why and f'  ({why})'}")
+    if len(shown) < len(account.packages):
+        print(f"  and {len(account.packages) - len(shown)} more (-v)")
 
 
 def show_failure(
@@ -79,13 +126,19 @@ def show_failure(
 
 def _run_pack(arguments: argparse.Namespace) -> int:
     from zipstrap.build import pack, prepare
+    from zipstrap.size_account import TooLarge
 
     settings = settings_of(arguments)
     facts = target_of_arguments(arguments)
     if arguments.dry_run:
         return show_plan(prepare(facts, settings, archive_only=True), arguments)
-    with progress(arguments) as show:
-        packed = pack(facts, Path(os.path.abspath(arguments.output)), settings, on_progress=show)  # noqa: PTH100
+    destination = Path(os.path.abspath(arguments.output))  # noqa: PTH100
+    try:
+        with progress(arguments) as show:
+            packed = pack(facts, destination, settings, on_progress=show)
+    except TooLarge as failure:
+        _show_account(failure.account, arguments, {"archive": None, "target": facts.name})
+        raise
     if arguments.format == "json":
         print_json(
             {
