@@ -85,7 +85,7 @@ def index(names: tuple[str, ...], records: bytes, separator: str = ".") -> dict[
 
 def modules_of(*records: MemberRecord, plan: Plan = PLAN) -> dict[str, tuple[int, ...]]:
     _, later = unpacked(record_member(plan, BYTECODE, {}, records).data)
-    found = index(later[3], later[4])
+    found = index(later[4], later[5])
     return {name: row for name, row in found.items() if not row[3] & EXTENSION}
 
 
@@ -106,6 +106,12 @@ def test_parts_lie_where_the_importer_unpacks_them() -> None:
     )
     assert blobs(made.data) == [b"short part", b"code", b"away"]
     assert later[0] == b"rest"
+
+
+def test_what_is_left_out_is_found_as_a_whole_line() -> None:
+    plan = dataclasses.replace(PLAN, absent=("a", "b.c"))
+    assert unpacked(record_member(plan, BYTECODE, {}, []).data)[1][3] == "\na\nb.c\n"
+    assert unpacked(record_member(PLAN, BYTECODE, {}, []).data)[1][3] == ""
 
 
 def test_boot_modules_come_without_the_head_of_their_pyc() -> None:
@@ -160,13 +166,13 @@ def test_names_need_be_no_identifiers() -> None:
 def test_files_are_all_but_bytecode_and_folders() -> None:
     records = [member("a.py"), member("a.pyc"), member("p/"), member("p/data.txt", 7, 9, 5, 8)]
     _, later = unpacked(record_member(PLAN, BYTECODE, {}, records).data)
-    found = index(later[5], later[6], "/")
+    found = index(later[6], later[7], "/")
     assert found == {"a.py": (100, 30, 30, 0), "p/data.txt": (7, 5, 9, DEFLATED)}
 
 
 def extensions(plan: Plan) -> set[str]:
     _, later = unpacked(record_member(plan, BYTECODE, {}, []).data)
-    return {name for name, row in index(later[3], later[4]).items() if row[3] & EXTENSION}
+    return {name for name, row in index(later[4], later[5]).items() if row[3] & EXTENSION}
 
 
 def test_extension_modules_are_listed() -> None:
@@ -193,7 +199,7 @@ def test_a_record_has_a_part_of_the_hash_of_the_source() -> None:
     pycs = {"a.py": b"magic..." + bytes(range(1, 9)) + b"code"}
     data = record_member(PLAN, BYTECODE, pycs, [member("a.pyc"), member("b.pyc")]).data
     _, later = unpacked(data)
-    found = index(later[3], later[4])
+    found = index(later[4], later[5])
     assert found["a"][3] >> 8 == int.from_bytes(bytes([1, 2, 3]), "little")
     assert found["b"][3] >> 8 == 0
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from zipstrap import hooks
@@ -49,13 +50,13 @@ def test_the_host_states_the_status_that_the_guard_exits_with() -> None:
 
 
 @pytest.mark.parametrize("action", hooks.GUARD_ACTIONS)
-@pytest.mark.parametrize("zips", [True, False])
-def test_baking_changes_the_marked_lines_only(action: str, zips: bool) -> None:
-    baked = bake_guard(OURS, action, zips=zips)
-    assert assigned(baked) == {"ACTION": action, "ZIPS": zips}
+@pytest.mark.parametrize(("zips", "absent"), [(True, False), (False, True)])
+def test_baking_changes_the_marked_lines_only(action: str, zips: bool, absent: bool) -> None:
+    baked = bake_guard(OURS, action, zips=zips, absent=absent)
+    assert assigned(baked) == {"ACTION": action, "ZIPS": zips, "ABSENT": absent}
     before, after = OURS.splitlines(), baked.splitlines()
     changed = [old for old, new in zip(before, after, strict=True) if old != new]
-    assert all(line.startswith((b"ACTION = ", b"ZIPS = ")) for line in changed)
+    assert all(line.startswith((b"ACTION = ", b"ZIPS = ", b"ABSENT = ")) for line in changed)
     assert bake_guard(baked, "report") == OURS
 
 
@@ -89,6 +90,24 @@ def test_a_source_without_its_one_line_is_refused(source: bytes) -> None:
 
 
 GUARDED = ["archive/sitecustomize.py", "archive/zipstrap_guard.py", "archive/zipstrap_zips.py"]
+
+
+def test_what_is_left_out_is_baked_where_something_reads_it() -> None:
+    absent = {"leaves out %s: 'why' \\1": ["a", "b.c"]}
+    files = {file.name: file.data for file in hook_files((3, 8), guard="report", absent=absent)}
+    namespace: dict[str, Any] = {}
+    exec(files["zipstrap_absent.py"], namespace)
+    assert namespace["LEFT_OUT"] == ("leaves out %s: 'why' \\1", "a b.c")
+    assert namespace["text_of"]("b.c") == "leaves out b.c: 'why' \\1"
+    assert namespace["text_of"]("b") is None
+    assert assigned(files["sitecustomize.py"])["ABSENT"] is True
+    for options in ({"guard": "off", "zips": "pth"}, {"guard": "report"}):
+        names = [
+            file.name for file in hook_files((3, 8), absent={} if len(options) == 1 else absent, **options)
+        ]
+        assert "zipstrap_absent.py" not in names
+    fast = hook_files((3, 8), guard="off", zips="off", importer=True, absent=absent)
+    assert "zipstrap_absent.py" in [file.name for file in fast]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,15 @@ import pytest
 from zipstrap.data import components, extension_halves, matches, needed_modules, profiles
 from zipstrap.errors import UsageError
 from zipstrap.inventory import Inventory, Kind, LibraryFile, classify
-from zipstrap.profiles import EXCLUDED, Request, Selection, parse_request, select, start_modules
+from zipstrap.profiles import (
+    EXCLUDED,
+    Request,
+    Selection,
+    absent_modules,
+    parse_request,
+    select,
+    start_modules,
+)
 
 from .recorded import LIBRARIES, facts_of, inventory_of
 
@@ -332,3 +340,61 @@ def test_a_module_of_another_version_is_unknown() -> None:
 def test_an_empty_library_has_only_components() -> None:
     with pytest.raises(UsageError, match="--include json"):
         parse_request("standard", ("json", "tk"), (), Inventory("/lib", ()))
+
+
+# ---- what hooks say of what is left out ------------------------------------------------------------------
+
+
+@each_library
+@pytest.mark.parametrize("profile", profiles())
+def test_each_module_that_is_left_out_is_told_itself_or_by_its_package(name: str, profile: str) -> None:
+    selection = selected(name, profile)
+    told = {module for names in absent_modules(selection).values() for module in names}
+    assert not told & selection.kept_modules
+    for module in selection.left_out_modules:
+        parts = module.split(".")
+        ups = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+        assert len(told & ups) == 1, module
+
+
+def test_what_is_said_has_the_reason_and_what_to_do() -> None:
+    texts = {
+        module: text.replace("%s", module)
+        for text, names in absent_modules(selected("3.13", "minimal", exclude=("csv",))).items()
+        for module in names
+    }
+    assert texts["wave"] == (
+        "zipstrap: this tree leaves out wave, of the component core: nothing in the profile minimal imports "
+        "it; build it with --include wave to have it"
+    )
+    assert texts["tkinter"] == (
+        "zipstrap: this tree leaves out tkinter: component tk, which the profile minimal leaves out; "
+        "build it with --include tkinter to have it"
+    )
+    assert texts["csv"].endswith(
+        "of the component core: excluded by name; build it without --exclude to have it"
+    )
+    assert "tkinter.ttk" not in texts
+    assert absent_modules(selected("3.13", "full")) == {}
+
+
+def test_a_half_is_no_use_without_the_other() -> None:
+    facts = dataclasses.replace(facts_of("3.13"), builtin_modules=frozenset())
+    inventory = inventory_of("3.13")
+    less = dataclasses.replace(
+        inventory, entries=tuple(each for each in inventory.entries if each.module != "_curses")
+    )
+    absent = absent_modules(select(less, facts, request_of("3.13")))
+    said = next(text for text, names in absent.items() if "curses" in names)
+    assert said.endswith(": the Python half of _curses, which this interpreter lacks")
+
+
+def test_a_portable_archive_tells_of_no_extension_module() -> None:
+    selection = selected("3.13", "minimal")
+    extensions = {entry.module for entry in inventory_of("3.13").entries if entry.kind is Kind.EXTENSION}
+    told, portable = (
+        {module for names in absent_modules(selection, portable=portable).values() for module in names}
+        for portable in (False, True)
+    )
+    assert told & extensions
+    assert portable == told - extensions
