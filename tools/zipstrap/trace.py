@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .data import record_of
+from .data import boot_modules, matches, record_of
 from .errors import FileError, Problem, UsageError
 from .interpreter import Facts
 from .recorder import Process, Recording
@@ -118,9 +118,10 @@ class Trace:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of the library was loaded but what each start loads."""
+        """Whether nothing of the library was loaded but what each start loads, of -c and -m too."""
         return not self.files and not any(
-            module.origin != "application" and not module.start for module in self.modules
+            module.origin != "application" and not module.start and not matches(module.name, boot_modules())
+            for module in self.modules
         )
 
 

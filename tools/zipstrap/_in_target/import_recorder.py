@@ -111,8 +111,10 @@ class Recorder(object):
         """Write what is there before the program, with one call."""
         for key, module in list(sys.modules.items()):
             name, place = place_of(module)
+            if place.startswith(FOLDER):
+                continue  # another of this name may come
             self.looked_at.add(key)
-            if name is not None and key != "__main__" and not place.startswith(FOLDER):
+            if name is not None and key != "__main__":
                 self.write("start", name, place, now=False)
         self.flush()
 
