@@ -142,6 +142,13 @@ def ecosystem(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def trace(session: nox.Session) -> None:
+    """Trace click's tests, and run them in the tree that the trace makes; arguments as of trace_suite.py."""
+    _install(session)
+    session.run("python", "tests/ecosystem/trace_suite.py", *(session.posargs or ["3.8", "3.11", "3.13"]))
+
+
+@nox.session(default=False)
 def examples(session: nox.Session) -> None:
     """Try the examples for packagers: a Debian package in a throw-away Debian (as root), a target folder."""
     _install(session)

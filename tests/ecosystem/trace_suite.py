@@ -68,11 +68,15 @@ def outcomes(report: Path) -> dict[str, str]:
 def prepare(python: Path, application: str, folder: Path) -> tuple[Path, Path]:
     """Make the environment; return its interpreter and the folder with the application's tests."""
     wanted = APPLICATIONS[application]
-    run(python, "-m", "venv", folder / "venv", folder=folder)
     inner = folder / "venv/bin/python"
-    run(inner, "-m", "pip", "install", "-q", *wanted, folder=folder)
+    # Debian's interpreters have no ensurepip, or one without its wheels
+    bare = run(python, "-m", "venv", folder / "venv", folder=folder, statuses=(0, 1)).returncode
+    if bare:
+        run(python, "-m", "venv", "--clear", "--without-pip", folder / "venv", folder=folder)
+    pip = (sys.executable, "-m", "pip", "--python", inner) if bare else (inner, "-m", "pip")
+    run(*pip, "install", "-q", *wanted, folder=folder)
     source = ("--no-deps", "--no-binary", application, "-d", folder / "sdist", wanted[0])
-    run(inner, "-m", "pip", "download", "-q", *source, folder=folder)
+    run(*pip, "download", "-q", *source, folder=folder)
     (archive,) = (folder / "sdist").iterdir()
     with tarfile.open(archive) as file:
         file.extractall(folder / "source", filter="data")

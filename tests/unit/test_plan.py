@@ -15,7 +15,7 @@ from zipstrap.errors import UnsupportedError
 from zipstrap.hooks import HookFile, hook_files
 from zipstrap.inventory import Inventory, Kind, LibraryFile, classify
 from zipstrap.layout import library_layout, tree_layout
-from zipstrap.plan import FileKind, Options, Plan, PlannedFile, PlannedMember, disk_reason, make_plan
+from zipstrap.plan import FileKind, Options, Plan, PlannedFile, PlannedMember, disk_reason, make_plan, readers
 from zipstrap.profiles import parse_request, select, start_modules
 
 from .recorded import LIBRARIES, facts_of, inventory_of
@@ -532,3 +532,19 @@ def test_whatever_the_library_holds_no_two_things_have_one_name(
     inventory = classify([LibraryFile(path, f"/x/{path}", 1, 0o644) for path in found], facts)
     plan = planned(name, profile, facts=facts, inventory=inventory, hooks=hooks, compress=compress)
     assert faults(plan) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "modules"),
+    [
+        ({}, set()),
+        ({"compress": "stored", "preset": "small"}, set()),
+        ({"compress": "best"}, {"zlib"}),
+        ({"preset": "fast"}, {"zlib"}),
+        ({"preset": "small"}, {"zlib", "_zstd"}),
+        ({"compress": "zstd"}, {"zlib", "_zstd"}),
+        ({"compress": "deflate", "preset": "small"}, {"zlib"}),
+    ],
+)
+def test_what_reads_a_compressed_archive(options: dict[str, str], modules: set[str]) -> None:
+    assert readers(Options(**options)) == modules

@@ -45,7 +45,7 @@ from .layout import (
 )
 from .linkage import Linkage, resolve_linkage
 from .manifest import MANIFEST_NAME, FileRecord, Manifest, is_tree, make_manifest, manifest_to_json
-from .plan import Options, Plan, generation_files, header_files, make_plan
+from .plan import Options, Plan, generation_files, header_files, make_plan, readers
 from .profiles import (
     EXCLUDED,
     TRACE_PROFILE,
@@ -187,7 +187,8 @@ def prepare(
         settings.profile if trace is None else TRACE_PROFILE, settings.include, settings.exclude, inventory
     )
     if trace is not None:
-        request = dataclasses.replace(request, modules=trace.of_library, files=frozenset(trace.files))
+        modules = trace.of_library | readers(settings.options)
+        request = dataclasses.replace(request, modules=modules, files=frozenset(trace.files))
     reader = SourceReader()
     optional: tuple[OptionalImport, ...] = ()
     hooks = () if archive_only else _hooks(facts, layout, settings, {}, generation=generation)

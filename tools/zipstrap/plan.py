@@ -29,6 +29,7 @@ __all__ = [
     "header_files",
     "is_of_machine",
     "make_plan",
+    "readers",
     "resolved",
 ]
 
@@ -260,6 +261,15 @@ def make_plan(
         boot=tuple(_boot_member(hook, layout) for hook in hooks if hook.place == "boot"),
         absent=tuple(sorted(absent)),
     )
+
+
+def readers(options: Options) -> frozenset[str]:
+    """Return the modules without which a tree cannot read what *options* compress."""
+    compress = options.compress or {"fast": "deflate", "small": "dictionary"}.get(options.preset, "stored")
+    if compress == "stored":
+        return frozenset()
+    # beside Zstandard, what is no bytecode is deflated
+    return frozenset({"zlib", "_zstd"} if compress in ("zstd", "dictionary") else {"zlib"})
 
 
 def resolved(options: Options, facts: Facts, layout: str, selection: Selection) -> Options:
