@@ -356,6 +356,8 @@ def test_a_failed_import_names_the_component(traced: Tree, tmp_path: Path) -> No
         "it; build it with --include wave to have it"
     )
     check_told(traced, "wave", told, tmp_path)
+    # where the library's modules are compiled from their sources
+    check_told(traced, "wave", told, tmp_path, "-O")
 
 
 def test_a_failed_import_names_the_component_in_standard(
