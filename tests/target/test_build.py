@@ -18,6 +18,7 @@ from zipstrap.linkage import resolve_linkage
 from zipstrap.plugins import vendor
 from zipstrap.verify.boots import MODES
 
+from .failed_imports import check_told
 from .interpreters import Hidden, Target
 from .trees import Tree, make_tree, run, shared_tree, try_plugins, usual, zipstrap
 
@@ -459,6 +460,18 @@ except importlib.metadata.PackageNotFoundError:
 warnings.simplefilter("error")
 print(int("7" * 3000) % 10)
 """
+
+
+def test_a_failed_import_says_what_a_minimal_tree_leaves_out(minimal: Tree, tmp_path: Path) -> None:
+    told = (
+        "zipstrap: this tree leaves out wave, of the component core: nothing in the profile minimal imports "
+        "it; build it with --include wave to have it"
+    )
+    check_told(minimal, "wave", told, tmp_path)
+    # without site there is no hook, and imports fail as ever
+    done = minimal.run("-S", "-c", "import wave")
+    assert "ModuleNotFoundError: " in done.stderr
+    assert "zipstrap:" not in done.stderr
 
 
 def test_minimal_tree_runs_a_script(minimal: Tree, small: Tree, tmp_path: Path) -> None:

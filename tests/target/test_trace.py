@@ -16,8 +16,9 @@ import pytest
 from zipstrap.interpreter import probe
 from zipstrap.worker import worker_source
 
+from .failed_imports import check_told
 from .interpreters import Target
-from .trees import Tree, make_tree, run, shared_tree, usual, zipstrap
+from .trees import Tree, make_tree, run, usual, zipstrap
 
 APP = """\
 import multiprocessing
@@ -295,60 +296,6 @@ def test_it_is_smaller_than_minimal(traced: Tree, target: Target, tmp_path: Path
 
 # ---- what is left out ------------------------------------------------------------------------------------
 
-#: how imports of {name} fail; argv: the folder of a module of that name
-TELL = """\
-import importlib.util, sys, traceback
-def tell(name):
-    try:
-        exec("import " + name)
-    except ImportError as error:
-        texts = [str(error), *getattr(error, "__notes__", ())]
-        frames = len(traceback.extract_tb(error.__traceback__))
-        print(type(error).__name__, error.name, " | ".join(texts), frames)
-    else:
-        print(name, "is there")
-name = sys.argv[1]
-print(importlib.util.find_spec(name))
-tell(name)
-tell(name + ".inner")
-tell("nothing_of_this_name")
-tell("json.nothing_of_this_name")
-class Finder:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name == sys.argv[1]:
-            from importlib.machinery import SourceFileLoader
-            from importlib.util import spec_from_file_location
-            return spec_from_file_location(name, sys.argv[2] + "/" + name + ".py")
-sys.meta_path.append(Finder)
-tell(name)
-del sys.modules[name]
-sys.meta_path.remove(Finder)
-sys.path.append(sys.argv[2])
-tell(name)
-"""
-
-
-def check_told(tree: Tree, name: str, told: str, folder: Path, *options: str) -> None:
-    """Import *name*, which *tree* leaves out, and see what is *told* of it, and that others may have it."""
-    (folder / f"{name}.py").write_text("")
-    done = tree.run(*options, "-c", TELL, name, folder)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    separator = " | " if tree.target.version >= (3, 11) else " ("
-    end = "" if tree.target.version >= (3, 11) else ")"
-    frames = lines[1].rpartition(" ")[2]
-    assert lines[0] == "None"
-    assert lines[1] == f"ModuleNotFoundError {name} No module named '{name}'{separator}{told}{end} {frames}"
-    assert lines[2] == lines[1]
-    assert lines[3] == (
-        f"ModuleNotFoundError nothing_of_this_name No module named 'nothing_of_this_name' {frames}"
-    )
-    assert re.fullmatch(
-        r"ModuleNotFoundError json\.nothing_of_this_name No module named 'json\.n\S+' \d+", lines[4]
-    )
-    assert lines[5:] == [f"{name} is there", f"{name} is there"]
-
 
 def test_a_failed_import_names_the_component(traced: Tree, tmp_path: Path) -> None:
     told = (
@@ -358,34 +305,6 @@ def test_a_failed_import_names_the_component(traced: Tree, tmp_path: Path) -> No
     check_told(traced, "wave", told, tmp_path)
     # where the library's modules are compiled from their sources
     check_told(traced, "wave", told, tmp_path, "-O")
-
-
-def test_a_failed_import_names_the_component_in_standard(
-    target: Target, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    told = (
-        "zipstrap: this tree leaves out test: component test, which the profile standard leaves out; "
-        "build it with --include test to have it"
-    )
-    tree = shared_tree(target, tmp_path_factory, "standard")
-    check_told(tree, "test", told, tmp_path)
-    # without site there is no hook, and imports fail as ever
-    done = tree.run("-S", "-c", "import test")
-    assert "ModuleNotFoundError: " in done.stderr
-    assert "zipstrap:" not in done.stderr
-
-
-def test_an_uncaught_error_shows_no_frame_of_ours(
-    interpreters: list[Target], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    for layout in ("fast", "standard"):
-        tree = shared_tree(usual(interpreters), tmp_path_factory, layout)
-        for _ in range(2):
-            done = tree.run("-c", "import test")
-            lines = done.stderr.splitlines()
-            assert [line for line in lines if line.startswith("  File")] == [
-                '  File "<string>", line 1, in <module>'
-            ]
 
 
 # ---- bad input -------------------------------------------------------------------------------------------

@@ -180,15 +180,19 @@ def _reason_to_leave(
 def absent_modules(selection: Selection, *, portable: bool = False) -> dict[str, tuple[str, ...]]:
     """Return the modules that a tree leaves out, by what is to be said of one (``%s``) whose import fails.
 
-    Of a package that is left out whole it is the package alone. A *portable* archive does not tell which
-    extension modules one machine has.
+    Of a package that is left out whole it is the package alone. The tests do not count: whether an
+    installation has them (distributions package them apart) must not show in a tree that has none. For the
+    same reason a *portable* archive tells of core modules alone.
     """
     left_out, kept = selection.left_out_modules, selection.kept_modules
     texts: dict[str, set[str]] = {}
     for item in selection.left_out:
         entry = item.entry
         name = entry.module
-        if name is None or name not in left_out or (portable and entry.kind is Kind.EXTENSION):
+        if name is None or name not in left_out or entry.component == "test":
+            continue
+        of_machine = entry.kind is Kind.EXTENSION or item.reason.startswith((HALF, "component "))
+        if portable and of_machine:
             continue
         parent = name.rpartition(".")[0]
         if parent and parent not in kept:
