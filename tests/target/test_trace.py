@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -305,6 +307,20 @@ def test_a_failed_import_names_the_component(traced: Tree, tmp_path: Path) -> No
     check_told(traced, "wave", told, tmp_path)
     # where the library's modules are compiled from their sources
     check_told(traced, "wave", told, tmp_path, "-O")
+
+
+def test_starts_with_other_levels_run_the_hooks_too(traced: Tree) -> None:
+    """The hooks come without sources, from which such starts compile the library."""
+    zips = traced.root / traced.manifest.layout.site / "zips"
+    zips.mkdir()
+    try:
+        with zipfile.ZipFile(zips / "one.zip", "w") as archive:
+            archive.writestr("in_a_zip.py", "print('found')")
+        for options in ((), ("-O",), ("-OO",)):
+            done = traced.run(*options, "-c", "import in_a_zip")
+            assert (done.stdout, done.stderr) == ("found\n", ""), options
+    finally:
+        shutil.rmtree(zips)
 
 
 # ---- bad input -------------------------------------------------------------------------------------------
