@@ -49,6 +49,10 @@ _IMPORTERS = frozenset(
 #: the hook of our own importer, in the layouts that have one
 _OWN_IMPORTER = "importlib._zipstrap.path_hook"
 
+#: the finder that tells of modules a tree leaves out, in the layouts without our importer; before and after
+#: it was first asked
+_OWN_FINDERS = ("sitecustomize._find_absent", "zipstrap_absent.find_spec")
+
 #: what an import in a script would find beside it
 _IMPORTABLE = (".py", ".pyc", ".so")
 
@@ -693,7 +697,7 @@ def _kernel_saw_elsewhere(evidence: Evidence) -> Iterator[Finding]:
 
 @_check("ZS310")
 def _foreign_importer(evidence: Evidence) -> Iterator[Finding]:
-    known = _IMPORTERS | ({_OWN_IMPORTER} if evidence.layout.has_importer else set())
+    known = _IMPORTERS | ({_OWN_IMPORTER} if evidence.layout.has_importer else set(_OWN_FINDERS))
     seen: dict[str, list[str]] = {}
     for boot in _need_boots(evidence):
         if boot.facts is None:
