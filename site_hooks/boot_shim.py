@@ -33,7 +33,7 @@ def _become_real(names):
             write(2, line.encode("utf-8", "surrogateescape"))
             _exit(122)
         exec(found[0], {"__builtins__": __builtins__, "ARCHIVE": archive, "EXPECTED": found[1]})
-    library = archive[:-4] + "-library.zip"
+    library = archive if place[29] else archive[:-4] + "-library.zip"
     size, later, offset = [int.from_bytes(place[at : at + 4], "little") for at in (16, 20, 24)]
     try:
         file = open(library, O_RDONLY | O_CLOEXEC)

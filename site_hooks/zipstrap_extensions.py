@@ -217,9 +217,9 @@ def mapped(identity):
     return name_of(identity, int(number)) if start >= len(mark) and number.isdigit() else None
 
 
-def hash_of(data):
+def hash_of(data, key=0x7A69707374726170):
     """Return 16 hexadecimal digits: of SipHash, which is always there. What matters is compared whole."""
-    return source_hash(0x7A69707374726170, data).hex()
+    return source_hash(key, data).hex()
 
 
 def is_glibc():
@@ -434,7 +434,7 @@ def from_folder(spec, path, data):
     folder, descriptor = private_folder()
     try:
         stem = path.rpartition("/")[2].partition(".")[0][:READABLE]
-        name = "%s-%s%s.so" % (stem, hash_of(data), hash_of(data[::-1]))
+        name = "%s-%s%s.so" % (stem, hash_of(data), hash_of(data, 1))
         if not is_whole(folder, descriptor, name, data):
             put(folder, descriptor, name, data)
             if not is_whole(folder, descriptor, name, data):
@@ -605,12 +605,8 @@ def is_whole(folder, descriptor, name, data):
 
 def put(folder, descriptor, name, data):
     """Write a file so that it is there whole or not at all; who comes second replaces it by its like."""
-    part = ".%s.%d" % (name, posix.getpid())
+    part = ".%s.%s" % (name, posix.urandom(8).hex())
     try:
-        try:
-            posix.unlink(part, dir_fd=descriptor)  # of a process of that number that did not come to an end
-        except FileNotFoundError:
-            pass
         file = posix.open(
             part,
             posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC,

@@ -45,7 +45,7 @@ INDEX, FILE_INDEX = Index(NAMES, "."), Index(FILES, "/")
 # Kinds that the other part need not know.
 ZSTANDARD, DICTIONARY = 32, 64
 PACKED = DEFLATED | ZSTANDARD | DICTIONARY
-FRAMES = ABSENT = None
+FRAMES = ABSENT = spec_of = None
 number = int.from_bytes
 del LATER, NAMES, FILES, _
 
@@ -83,6 +83,10 @@ class Rest:
             spec.submodule_search_locations.append(path)
             return spec
         path = TREE + DYNLOAD_PLACE + "/" + fullname + EXTENSION_SUFFIX
+        for suffix in extension_suffixes():
+            archived = TREE + DYNLOAD_PLACE + "/" + fullname + suffix
+            if FILE_INDEX[archived[len(FOLDER) :]] is not None:
+                return extensions()(fullname, archived, LIBRARY_ARCHIVE, archived[len(FOLDER) :], stored)
         spec = ModuleSpec(fullname, external.ExtensionFileLoader(fullname, path), origin=path)
         spec._set_fileattr = True
         return spec
@@ -207,6 +211,16 @@ def absent():
         exec(code, space)
         ABSENT = space
     return ABSENT
+
+
+def extensions():
+    """Return what makes the specs of extension modules in the archive."""
+    global spec_of
+    if spec_of is None:
+        space = {"__name__": "importlib._zipstrap_extensions", "__builtins__": __builtins__}
+        exec(ROOT.get_code("zipstrap_extensions"), space)
+        spec_of = space["spec_of"]
+    return spec_of
 
 
 def is_archive(path):

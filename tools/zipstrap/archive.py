@@ -165,12 +165,12 @@ def write_archive(
     members: Iterable[Member],
     *,
     mtime: int,
-    last: Callable[[Sequence[MemberRecord]], Member] | None = None,
+    last: Sequence[Callable[[Sequence[MemberRecord]], Member]] = (),
 ) -> tuple[MemberRecord, ...]:
     """Write *members* as an archive to *stream* and return what was written, in the archive's order.
 
-    *last* makes one more member of what was written before it, an index for example; it comes last, whatever
-    its name.
+    Each of *last* makes one more member of what was written before it, an index for example; they come last,
+    whatever their names.
 
     The bytes depend only on the members, whatever their order, on *mtime* (seconds since 1970, UTC; moved
     into what a DOS date can say) and, for deflated members, on the zlib in use. *stream* is only written to,
@@ -247,12 +247,12 @@ def write_archive(
 
 def _and_last(
     ordered: Sequence[tuple[bytes, Member]],
-    last: Callable[[Sequence[MemberRecord]], Member] | None,
+    last: Sequence[Callable[[Sequence[MemberRecord]], Member]],
     records: Sequence[MemberRecord],
 ) -> Iterator[tuple[bytes, Member]]:
     yield from ordered
-    if last is not None:
-        yield from _checked([last(records)])
+    for make in last:
+        yield from _checked([make(records)])
 
 
 def _checked(members: Iterable[Member]) -> list[tuple[bytes, Member]]:

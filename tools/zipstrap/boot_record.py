@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from .archive import DEFLATED, STORED, ZSTANDARD, Member, MemberRecord
-from .compress import FRAME_SUFFIX, logical_name
+from .compress import logical_name, own_name
 from .data import preloaded_modules
 from .errors import FileError, UnsupportedError
-from .plan import FileKind, Plan, is_of_machine
+from .plan import FileKind, Plan, is_extension, is_of_machine
 
 __all__ = [
     "RECORD_MEMBER",
+    "SHIM_MEMBER",
     "Hasher",
     "covered_files",
     "digest_members",
@@ -34,6 +35,9 @@ __all__ = [
 ]
 
 RECORD_MEMBER = "zipstrap.boot"
+
+#: the first module that a start reads from the archive that it finds
+SHIM_MEMBER = "encodings/__init__.pyc"
 
 #: what a start may hash with, the quickest first; _sha2 came in 3.12 and took _sha256's place
 _HASHERS = (("_blake2", "blake2b"), ("_sha2", "sha256"), ("_sha256", "sha256"))
@@ -163,11 +167,13 @@ def _index(places: Sequence[_Place], separator: str) -> tuple[tuple[str, ...], b
     return tuple(names), b"".join(place.record() for place in places)
 
 
-def shim_member(pyc: bytes, record: MemberRecord, data: bytes, *, digests: bool = False) -> Member:
+def shim_member(
+    pyc: bytes, record: MemberRecord, data: bytes, *, digests: bool = False, one_archive: bool = False
+) -> Member:
     """Return the member of the archive that is found: the shim's *pyc*, with the place of the record. Pure.
 
-    *record* is that of the member *data*, which :func:`record_member` made. With *digests* the shim insists
-    on those that :func:`digest_members` gives.
+    *record* is that of the member *data*, which :func:`record_member` made, in the same archive if there is
+    but *one_archive*. With *digests* the shim insists on those that :func:`digest_members` gives.
     """
     if pyc.count(_PLACE) != 1:
         raise FileError(
@@ -176,8 +182,8 @@ def shim_member(pyc: bytes, record: MemberRecord, data: bytes, *, digests: bool 
             cure="install zipstrap again",
         )
     head = data[: _IDENTITY_SIZE + 8]
-    place = head + record.data_offset.to_bytes(4, "little") + bytes([digests])
-    return Member("encodings/__init__.pyc", pyc.replace(_PLACE, place.ljust(len(_PLACE), b"\0")))
+    place = head + record.data_offset.to_bytes(4, "little") + bytes([digests, one_archive])
+    return Member(SHIM_MEMBER, pyc.replace(_PLACE, place.ljust(len(_PLACE), b"\0")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +313,8 @@ def _modules(
             continue
         if "." in stem:
             continue  # no import reaches it; it need be no identifier: _sysconfigdata_..._x86_64-linux-gnu
-        flags = _METHODS[record.method] if unpacked == record.name else _DICTIONARY
+        framed = record.name not in (unpacked, own_name(unpacked))
+        flags = _DICTIONARY if framed else _METHODS[record.method]
         if suffix == "py":
             flags |= _UNCOMPILED
         if stem.endswith("/__init__"):
@@ -338,6 +345,9 @@ def _extensions(plan: Plan) -> Iterable[_Place]:
         for file in plan.files
         if file.path.startswith(inside) and not file.path.startswith(f"{layout.dynload}/")
     }
+    for member in plan.members:
+        if is_extension(member, plan):
+            yield _Place(member.name.rpartition("/")[2].partition(".")[0], _EXTENSION)
     for file in plan.files:
         folder, _, name = file.path.rpartition("/")
         if file.kind is FileKind.EXTENSION and folder == layout.dynload and plan.facts.extension_suffixes:
@@ -348,7 +358,7 @@ def _extensions(plan: Plan) -> Iterable[_Place]:
 
 def _files(records: Iterable[MemberRecord]) -> Iterable[_Place]:
     for record in records:
-        if not record.name.endswith((".pyc", f".pyc{FRAME_SUFFIX}", "/")):
+        if not record.name.endswith("/") and not logical_name(record.name).endswith(".pyc"):
             yield _Place(
                 record.name,
                 _METHODS[record.method],

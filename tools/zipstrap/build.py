@@ -41,6 +41,7 @@ from .layout import (
     in_place_layout,
     library_layout,
     tree_layout,
+    two_file_layout,
     with_libdir,
 )
 from .linkage import Linkage, resolve_linkage
@@ -57,7 +58,7 @@ from .profiles import (
     takes,
 )
 from .size_account import TooLarge, make_account, weigh
-from .stage import Written, copying, stage, write_archive_file
+from .stage import Written, copying, own_extensions, stage, write_archive_file
 from .trace import Trace, check_traces, load_trace, merge
 from .verify.report import Verification
 from .verify.run import verify_tree
@@ -173,6 +174,8 @@ def prepare(
     """
     if archive_only:
         layout = library_layout(facts)
+    elif settings.options.extensions == "archive" and settings.layout == "fast":
+        layout = two_file_layout(facts)
     else:
         layout = (in_place_layout if in_place else tree_layout)(facts, settings.layout)
         if generation:
@@ -210,7 +213,9 @@ def prepare(
     linkage = None if archive_only or in_place else _linkage(facts, selection)
     libraries = [str(library.path) for library in linkage.private] if linkage else []
     further = generation_files(layout) if generation else ()
-    if not archive_only and not in_place and takes(request, "dev"):
+    # compilers read files, and a Python of two has none
+    with_headers = takes(request, "dev") and settings.options.extensions != "archive"
+    if with_headers and not archive_only and not in_place:
         further = (*further, *header_files(facts, layout, find_headers(facts), libraries))
     # an installation that gets archives has all the rest on disk
     absent = {} if archive_only or in_place else _absent(settings, selection)
@@ -339,6 +344,7 @@ def _hooks(
         compiler=not settings.options.bytecode,
         generation=generation,
         absent=absent,
+        extensions=settings.options.extensions == "archive",
     )
 
 
@@ -443,6 +449,7 @@ def write_tree(
 ) -> WrittenTree:
     """Write what was *prepared*, and its manifest, into the empty *folder*."""
     with copying(prepared.plan, folder) as copies:
+        own_extensions(prepared.plan, prepared.linkage, prepared.reader)
         contents = contents_of(prepared, settings, environ, on_progress)
         staged = stage(
             prepared.plan, contents, prepared.reader, prepared.linkage, folder, copies, mtime=mtime

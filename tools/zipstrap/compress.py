@@ -35,11 +35,15 @@ __all__ = [
     "compress_members",
     "frame_size",
     "logical_name",
+    "own_name",
 ]
 
 #: itself a frame, without a dictionary
 DICTIONARY_MEMBER = "zipstrap.dictionary.zst"
 FRAME_SUFFIX = ".zst"
+
+#: of the library's own bytecode of a module, where a hook has its name in the archive
+_OWN_SUFFIX = ".library"
 
 _FRAMED = ".pyc" + FRAME_SUFFIX
 _LEVEL = 19
@@ -59,8 +63,18 @@ _Progress = Callable[[int, int], None]
 
 
 def logical_name(name: str) -> str:
-    """Return what the member *name* is when it is unpacked: ``os.pyc`` for ``os.pyc.zst``."""
+    """Return what the member *name* is when it is unpacked: ``os.pyc`` for ``os.pyc.zst``.
+
+    And ``encodings/__init__.pyc`` for what :func:`own_name` makes of it.
+    """
+    if name.endswith(f".pyc{_OWN_SUFFIX}"):
+        return name.removesuffix(_OWN_SUFFIX)
     return name.removesuffix(FRAME_SUFFIX) if name.endswith(_FRAMED) else name
+
+
+def own_name(name: str) -> str:
+    """Return where the library's own *name* (a .pyc) is, in an archive in which a hook has that name."""
+    return f"{name}{_OWN_SUFFIX}"
 
 
 def frame_size(data: bytes) -> int:
@@ -301,6 +315,10 @@ class LibraryReader:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._members = {logical_name(name): name for name in archive.names}
+        # the library's own before what stands in for it
+        self._members |= {
+            unpacked: name for name in archive.names if (unpacked := logical_name(name)) != name
+        }
         self._dictionary: object = None
 
     @property
@@ -312,7 +330,7 @@ class LibraryReader:
         """Return the data of *name*; raises what :meth:`zipstrap.archive.Archive.read` does."""
         member = self._members.get(name, name)
         data = self._archive.read(member)
-        return data if member == name else self._from_frame(member, data)
+        return self._from_frame(member, data) if member.endswith(_FRAMED) and member != name else data
 
     def _from_frame(self, member: str, data: bytes) -> bytes:
         kind = Rejection.METHOD_NOT_READABLE

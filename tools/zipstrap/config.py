@@ -27,6 +27,7 @@ KEYS: Mapping[str, type] = {
     "guard": str,
     "zips": str,
     "site": str,
+    "extensions": str,
     "jobs": int,
 }
 
@@ -42,6 +43,7 @@ CHOICES: Mapping[str, tuple[str | int, ...]] = {
     "guard": ("off", "report", "stop", "digest"),
     "zips": ("sitecustomize", "pth", "start", "off"),
     "site": ("off", "on"),
+    "extensions": ("disk", "archive"),
 }
 
 

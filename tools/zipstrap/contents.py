@@ -41,6 +41,10 @@ class SourceReader:
             self._read[path] = data
         return data
 
+    def put(self, path: str, data: bytes) -> None:
+        """Let *data* be the content of *path*: what is packed differs from what is installed."""
+        self._read[path] = data
+
     def known(self, path: str) -> bytes | None:
         """Return the content of *path* if it was read before."""
         return self._read.get(path)

@@ -140,13 +140,15 @@ def hook_files(
     generation: bool = False,
     site: str = "",
     absent: Mapping[str, Sequence[str]] | None = None,
+    extensions: bool = False,
 ) -> tuple[HookFile, ...]:
     """Return the hooks for a target of *version* (major, minor), by *guard* action and what adds the *zips*.
 
     With *importer* the library has an importer of its own, which does what our ``sitecustomize`` would, and
     in a *generation* sees that a start stays with it. *site*, off or on, is for isolated starts. With
-    *compiler* the archive holds what compiles it where it is installed. *absent* are the modules that the
-    tree leaves out, by what is to be said of them.
+    *compiler* the archive holds what compiles it where it is installed, with *extensions* what loads the
+    extension modules that are in it. *absent* are the modules that the tree leaves out, by what is to be said
+    of them.
     There is no file that would do nothing. Raises :class:`UsageError` for a *guard* not in
     :data:`GUARD_ACTIONS` or a *zips* not in :data:`ZIPS_BY`, and :class:`UnsupportedError` for a ``.start``
     file where nothing reads it.
@@ -177,6 +179,9 @@ def hook_files(
         files += (
             HookFile("archive", name, data, "compiles the archive in place") for name, data in _compiler()
         )
+    if extensions:
+        name = "zipstrap_extensions.py"
+        files.append(HookFile("archive", name, _resource(name), "loads extension modules from the archive"))
     if guard != "off":
         name = "zipstrap_guard.py"
         files.append(HookFile("archive", name, _resource(name), "says what of a boot is not the tree's own"))

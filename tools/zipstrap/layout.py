@@ -30,6 +30,7 @@ __all__ = [
     "shared_links",
     "standard_layout",
     "tree_layout",
+    "two_file_layout",
     "with_libdir",
 ]
 
@@ -43,6 +44,9 @@ _LIBEXEC = "libexec"
 _SHARED_FOLDERS = ("bin", "etc", "share")
 
 _ISOLATED = "isolated"
+
+#: layouts whose library our importer reads
+_IMPORTED = ("fast", _ISOLATED)
 
 #: POSIX reads ._pth files from then on
 _PATH_FILES_SINCE = (3, 11)
@@ -83,8 +87,13 @@ class Layout:
 
     @property
     def has_importer(self) -> bool:
-        """Whether our importer reads the library, from an archive beside the one that is found."""
-        return self.library_archive != self.archive
+        """Whether our importer reads the library."""
+        return self.name in _IMPORTED
+
+    @property
+    def is_one_archive(self) -> bool:
+        """Whether the archive that is found holds the library, too."""
+        return self.library_archive == self.archive
 
     @property
     def path_files(self) -> tuple[str, ...]:
@@ -204,6 +213,21 @@ def path_file_text(layout: Layout) -> str:
     folder = layout.executable.rpartition("/")[0]
     up = "../" * (folder.count("/") + 1)
     return "".join(f"{up}{path}\n" for path in layout.search_path)
+
+
+def two_file_layout(facts: Facts) -> Layout:
+    """Return the ``fast`` layout with one archive, for a tree whose extension modules are in it too.
+
+    Raises :class:`UnsupportedError` as :func:`standard_layout` does, and for targets but those for Linux.
+    """
+    if facts.platform != "linux":
+        raise UnsupportedError(
+            f"{facts.name} is an interpreter for {facts.platform}; its extension modules are files",
+            file=facts.executable,
+            cure="build without --extensions archive",
+        )
+    layout = fast_layout(facts)
+    return dataclasses.replace(layout, library_archive=layout.archive)
 
 
 #: the layouts of a tree, by name

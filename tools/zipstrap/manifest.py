@@ -108,6 +108,8 @@ class Manifest:
     zips: str
     #: in the layout isolated off or on, else empty
     site: str
+    #: where the extension modules are: disk or archive
+    extensions: str
     #: of the archive that holds the library's modules
     archive_size: int
     archive_sha256: str
@@ -165,6 +167,7 @@ def make_manifest(
         guard=plan.options.guard,
         zips=plan.options.zips,
         site=plan.options.site,
+        extensions=plan.options.extensions,
         archive_size=archive_size,
         archive_sha256=archive_sha256,
         members=tuple(members),
@@ -281,7 +284,8 @@ def _manifest(values: dict[str, Any]) -> Manifest:
     layout = values["layout"]
     manifest = _record(
         Manifest,
-        {name: value for name, value in values.items() if name != "schema_version"},
+        # trees that were made before there was a choice have them on disk
+        {"extensions": "disk", **{name: value for name, value in values.items() if name != "schema_version"}},
         target=_record(Target, values["target"]),
         layout=_record(
             Layout, layout, landmarks=tuple(_record(Landmark, each) for each in layout["landmarks"])

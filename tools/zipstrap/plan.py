@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from .data import boot_modules, hot_modules, machine_rules, matches, split_rules
-from .errors import UnsupportedError
+from .data import MachineRule, boot_modules, hot_modules, machine_rules, matches, split_rules, two_file_rules
+from .errors import UnsupportedError, UsageError
 from .hooks import HookFile, config_script, front_files
 from .interpreter import Facts
 from .inventory import Entry, Kind
@@ -17,6 +17,7 @@ from .layout import Layout, path_file_text, shared_links
 from .profiles import LeftOut, Selection
 
 __all__ = [
+    "DYNLOAD",
     "FRONT",
     "FileKind",
     "Options",
@@ -27,6 +28,7 @@ __all__ = [
     "disk_reason",
     "generation_files",
     "header_files",
+    "is_extension",
     "is_of_machine",
     "make_plan",
     "readers",
@@ -48,6 +50,12 @@ _IMPORTED = ("fast", "isolated")
 _FIRST = ("encodings/__init__.py",)
 
 _DEFLATES = ("deflate", "libdeflate", "best", "dictionary")
+
+#: the folder of extension modules, in the library's
+DYNLOAD = "lib-dynload"
+
+#: modules that decompress members of an archive
+_DECOMPRESSORS = frozenset({"zlib", "_zstd"})
 
 #: Python's own licence, as installations name it
 _LICENCES = ("LICENSE.txt", "LICENSE")
@@ -93,6 +101,8 @@ class Options:
     portable: bool = False
     #: in the layout isolated, whether starts have what site gives them: off or on
     site: str = ""
+    #: where the extension modules are: disk, or archive, and then nothing else is a file that need not be
+    extensions: str = "disk"
 
     @property
     def bytecode(self) -> bool:
@@ -180,6 +190,29 @@ def disk_reason(
     )
 
 
+def is_extension(member: PlannedMember, plan: Plan) -> bool:
+    """Tell whether *member* of the archive is an extension module."""
+    folder, _, name = member.name.rpartition("/")
+    return folder == DYNLOAD and name.endswith(plan.facts.extension_suffixes)
+
+
+def _left_out_of_two_files(path: str, reason: str | None) -> str | None:
+    """Return why *path* is left out where nothing lies beside the archive; None for what is packed.
+
+    *reason* is why it lies on disk elsewhere.
+    """
+    rules = two_file_rules()
+
+    def rule_of(kind: str) -> MachineRule | None:
+        return next((rule for rule in rules[kind] if matches(path, rule.paths)), None)
+
+    if (rule := rule_of("left_out")) is not None:
+        return f"{rule.reason}, and beside this archive there are no files"
+    if reason is None or rule_of("packed") is not None:
+        return None
+    return f"{reason}, and beside this archive there are no files"
+
+
 def is_of_machine(path: str) -> str | None:
     """Return why *path*, below the library's folder, is for one kind of machine; None if it is for all."""
     return next((rule.reason for rule in machine_rules() if matches(path, rule.paths)), None)
@@ -214,11 +247,18 @@ def make_plan(
     files: list[PlannedFile] = [*_interpreter(facts, layout, libraries), *further]
     hook_names = {hook.name for hook in hooks if hook.place == "archive"}
     library = frozenset(entry.path for entry in selection.kept)
+    left_out = list(selection.left_out)
+    two_files = options.extensions == "archive"
     for entry in selection.kept:
         reason = disk_reason(entry.path, version, library, layout.name)
+        if two_files:
+            if (left := _left_out_of_two_files(entry.path, reason)) is not None:
+                left_out.append(LeftOut(entry, left))
+                continue
+            reason = None
         if reason is None and options.portable:
             reason = is_of_machine(entry.path)
-        if reason is None and entry.kind is not Kind.EXTENSION:
+        if reason is None and (two_files or entry.kind is not Kind.EXTENSION):
             if entry.path in hook_names:
                 continue  # from an earlier run: ours is the one that counts
             is_hot = entry.module is not None and (entry.module in hot or _is_boot(entry.module, layout))
@@ -227,7 +267,10 @@ def make_plan(
                 layout,
                 compress_bytecode=options.compress != "stored" and not is_hot,
                 # beside a dictionary, what is no bytecode is deflated
-                compress_rest=options.compress != "stored" and no_deflate is None,
+                compress_rest=options.compress != "stored"
+                and no_deflate is None
+                # what decompresses the others is read before
+                and (entry.kind is not Kind.EXTENSION or entry.module not in _DECOMPRESSORS),
             )
             if options.source == "disk" and entry.path in _FIRST and (layout.path_files or checks):
                 member = dataclasses.replace(member, source_inside=True)
@@ -246,6 +289,11 @@ def make_plan(
         for hook in hooks
         if hook.place == "site"
     )
+    if two_files and (on_disk := [file.path for file in files if file.kind in (FileKind.HOOK,)]):
+        raise UsageError(
+            f"--extensions archive leaves no files beside the archive, and {on_disk[0]} is one",
+            cure="use --zips sitecustomize or off",
+        )
     there = {file.path for file in files}
     files += (landmark for landmark in _landmarks(layout, selection) if landmark.path not in there)
     files += _folders(files, layout)
@@ -256,7 +304,7 @@ def make_plan(
         profile=selection.profile,
         members=tuple(sorted(members, key=lambda member: member.name)),
         files=tuple(sorted(files, key=lambda file: file.path)),
-        left_out=selection.left_out,
+        left_out=tuple(left_out),
         notes=tuple(_notes(no_deflate, options, selection)),
         boot=tuple(_boot_member(hook, layout) for hook in hooks if hook.place == "boot"),
         absent=tuple(sorted(absent)),
@@ -279,6 +327,19 @@ def resolved(options: Options, facts: Facts, layout: str, selection: Selection) 
     """
     preset = options.preset
     compress = options.compress
+    sources = _SOURCES.get(layout, "archive")
+    if options.extensions == "archive":
+        sources = "archive"
+        if layout != "fast":
+            raise UnsupportedError(
+                f"--extensions archive needs our importer, which the layout {layout} has not",
+                cure="use --layout fast",
+            )
+        if options.source == "disk":
+            raise UsageError(
+                "--extensions archive makes a Python of two files, and --source disk one of many",
+                cure="use --source archive or none",
+            )
     if not compress and preset == "small":
         fits = _why_not_zstandard("dictionary", facts, layout, selection) is None
         compress = "dictionary" if fits else "libdeflate"
@@ -292,7 +353,7 @@ def resolved(options: Options, facts: Facts, layout: str, selection: Selection) 
             )
     return dataclasses.replace(
         options,
-        source=options.source or ("none" if preset == "small" else _SOURCES.get(layout, "archive")),
+        source=options.source or ("none" if preset == "small" else sources),
         compress=compress,
         hot=options.hot or ("usual" if preset == "fast" else "none"),
         debug_ranges=preset != "small" if options.debug_ranges is None else options.debug_ranges,
@@ -407,7 +468,7 @@ def _member(entry: Entry, layout: Layout, *, compress_bytecode: bool, compress_r
     return PlannedMember(
         name=entry.path,
         component=entry.component,
-        module=entry.module,
+        module=entry.module if is_module else None,
         is_package=entry.kind is Kind.PACKAGE,
         filename=f"{layout.library}/{entry.path}" if is_module else "",
         source=entry.source,
@@ -469,7 +530,7 @@ def _file(entry: Entry, layout: Layout, reason: str) -> PlannedFile:
         kind = FileKind.DATA
     folder, _, rest = entry.path.partition("/")
     return PlannedFile(
-        f"{layout.dynload}/{rest}" if folder == "lib-dynload" else f"{layout.library}/{entry.path}",
+        f"{layout.dynload}/{rest}" if folder == DYNLOAD else f"{layout.library}/{entry.path}",
         kind,
         reason,
         mode=0o755 if entry.mode & 0o111 else 0o644,

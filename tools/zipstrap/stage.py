@@ -8,6 +8,7 @@ import errno
 import hashlib
 import io
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from .archive import Member, MemberRecord, write_archive
-from .boot_record import covered_files, digest_members, hasher_of, record_member, shim_member
+from .boot_record import SHIM_MEMBER, covered_files, digest_members, hasher_of, record_member, shim_member
+from .compress import own_name
 from .contents import Contents, SourceReader, bytecode_path
 from .destination import writing
 from .errors import FileError, cure_of
 from .linkage import Linkage, plan_run_paths, read_elf, set_run_path
 from .manifest import FileRecord
-from .plan import FileKind, Plan, PlannedFile
+from .plan import FileKind, Plan, PlannedFile, is_extension
 
 __all__ = [
     "Copies",
@@ -31,6 +33,7 @@ __all__ = [
     "copy_file",
     "copying",
     "digest_of",
+    "own_extensions",
     "stage",
     "write_archive_file",
     "write_archives",
@@ -88,7 +91,7 @@ def write_archive_file(
     contents: Iterable[Member],
     *,
     mtime: int,
-    last: Callable[[Sequence[MemberRecord]], Member] | None = None,
+    last: Sequence[Callable[[Sequence[MemberRecord]], Member]] = (),
 ) -> tuple[tuple[MemberRecord, ...], int, str]:
     """Write the archive and return its members, its size in bytes and its SHA-256."""
     with writing(path), path.open("wb", buffering=_CHUNK) as file:
@@ -187,7 +190,7 @@ def stage(
     )
     _own_run_paths(plan, linkage, folder)
     files = tuple(_hashed(record, folder) for record in records)
-    if library is not None:
+    if library is not None and not layout.is_one_archive:
         files += (_write_found(plan, contents, library, folder.joinpath, mtime=mtime),)
     hashes = {record.path: record.sha256 for record in files if record.sha256 is not None}
     if members:
@@ -233,17 +236,27 @@ class _Library:
 
 
 def _write_library(plan: Plan, contents: Contents, folder: Path, *, mtime: int) -> _Library:
-    """Write the library's archive that our importer reads."""
+    """Write the library's archive that our importer reads; if it is the only one, with what starts that."""
     made: list[Member] = []
 
-    def last(records: Sequence[MemberRecord]) -> Member:
+    def record(records: Sequence[MemberRecord]) -> Member:
         made.append(record_member(plan, contents.boot, contents.modules, records))
         return made[0]
 
+    def shim(records: Sequence[MemberRecord]) -> Member:
+        return shim_member(contents.boot["boot_shim.py"], records[-1], made[0].data, one_archive=True)
+
     layout = plan.layout
     library = folder / PurePosixPath(layout.library_archive).name
-    members, size, sha256 = write_archive_file(library, contents.members, mtime=mtime, last=last)
-    return _Library(members, size, sha256, made[0].data)
+    members, last = contents.members, [record]
+    if layout.is_one_archive:
+        members = tuple(
+            dataclasses.replace(member, name=own_name(member.name)) if member.name == SHIM_MEMBER else member
+            for member in members
+        )
+        last.append(shim)
+    written, size, sha256 = write_archive_file(library, members, mtime=mtime, last=last)
+    return _Library(written, size, sha256, made[0].data)
 
 
 def _write_found(
@@ -416,14 +429,35 @@ def _own_run_paths(plan: Plan, linkage: Linkage | None, folder: Path) -> None:
     """Point the copied binaries at the tree's own libraries."""
     if linkage is None or linkage.private_loader is not None:
         return
-    elves = [
-        elf
-        for file in plan.files
-        if file.kind in _ELF_KINDS and (elf := read_elf(folder / file.path)) is not None
-    ]
+    files = [folder / file.path for file in plan.files if file.kind in _ELF_KINDS]
+    _set_run_paths(files, linkage, folder / plan.layout.shared_libraries)
+
+
+def own_extensions(plan: Plan, linkage: Linkage | None, reader: SourceReader) -> None:
+    """Let *reader* give the extension modules that are packed with run paths as they would have on disk.
+
+    What loads them goes by these: see ``site_hooks/zipstrap_extensions.py``.
+    """
+    members = [member for member in plan.members if is_extension(member, plan) and member.source]
+    if not members or linkage is None or linkage.private_loader is not None:
+        return
+    with tempfile.TemporaryDirectory(prefix="zipstrap-") as name:
+        folder = Path(name)
+        places = {folder / plan.layout.library / member.name: member.source or "" for member in members}
+        for path, source in places.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(reader.read(source))
+        reader.check()
+        _set_run_paths(places, linkage, folder / plan.layout.shared_libraries)
+        for path, source in places.items():
+            reader.put(source, path.read_bytes())
+
+
+def _set_run_paths(files: Iterable[Path], linkage: Linkage, folder: Path) -> None:
+    elves = [elf for path in files if (elf := read_elf(path)) is not None]
     private = {library.soname for library in linkage.private}
-    for run_path, files in plan_run_paths(elves, folder / plan.layout.shared_libraries, private).items():
-        set_run_path(files, run_path)
+    for run_path, paths in plan_run_paths(elves, folder, private).items():
+        set_run_path(paths, run_path)
 
 
 def digest_of(path: Path) -> tuple[int, str]:

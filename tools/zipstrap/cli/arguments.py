@@ -269,6 +269,8 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         preset=setting("preset", ""),
         hot=setting("hot", ""),
         hot_of=tuple(setting("hot_of", ())),
+        # of the verbs that make something only build asks for it
+        extensions=setting("extensions", "disk") if hasattr(arguments, "extensions") else "disk",
         debug_ranges={"yes": True, "no": False, "": None}[setting("debug_ranges", "")],
     )
     return Settings(

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zipstrap.config import CHOICES
+
 from .arguments import PYTHON_HELP, add_selection, add_tree, add_verb, settings_of, size, target_of_arguments
 from .terminal import by_reason, count, first_of, note_lines, print_json, progress
 
@@ -37,6 +39,12 @@ def add_verbs(verbs: Any) -> None:
     verb = add_verb(verbs, "build", _run_build, "pack, stage, hook, verify and report: the main job")
     verb.add_argument("python", nargs="?", metavar="PYTHON", help=PYTHON_HELP)
     verb.add_argument("-o", "--output", required=True, type=Path, metavar="TREE", help="the folder to make")
+    verb.add_argument(
+        "--extensions",
+        choices=CHOICES["extensions"],
+        help="where the extension modules are: on disk, or in the archive, which with the executable is all "
+        "then: a Python of two files (layout fast, Linux) (default: disk)",
+    )
     add_selection(verb)
     _add_max_size(verb, "the tree's files")
     add_tree(verb)

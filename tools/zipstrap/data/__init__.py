@@ -39,6 +39,7 @@ __all__ = [
     "profiles",
     "record_of",
     "split_rules",
+    "two_file_rules",
     "vectors",
 ]
 
@@ -206,6 +207,15 @@ def split_rules() -> tuple[SplitRule, ...]:
         )
         for item in _load("split")["rules"]
     )
+
+
+@functools.cache
+def two_file_rules() -> Mapping[str, tuple[MachineRule, ...]]:
+    """Return what becomes of parts that lie on disk elsewhere where none may: ``packed``, ``left_out``."""
+    return {
+        kind: tuple(MachineRule(tuple(item["paths"]), item["reason"]) for item in items)
+        for kind, items in _load("split")["two_files"].items()
+    }
 
 
 @functools.cache
