@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .archive import DEFLATED, STORED, ZSTANDARD, Member, MemberRecord
-from .compress import logical_name, own_name
+from .compress import is_frame, logical_name
 from .data import preloaded_modules
 from .errors import FileError, UnsupportedError
 from .plan import FileKind, Plan, is_extension, is_of_machine
@@ -313,8 +313,7 @@ def _modules(
             continue
         if "." in stem:
             continue  # no import reaches it; it need be no identifier: _sysconfigdata_..._x86_64-linux-gnu
-        framed = record.name not in (unpacked, own_name(unpacked))
-        flags = _DICTIONARY if framed else _METHODS[record.method]
+        flags = _DICTIONARY if is_frame(record.name) else _METHODS[record.method]
         if suffix == "py":
             flags |= _UNCOMPILED
         if stem.endswith("/__init__"):

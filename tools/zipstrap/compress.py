@@ -34,6 +34,7 @@ __all__ = [
     "LibraryReader",
     "compress_members",
     "frame_size",
+    "is_frame",
     "logical_name",
     "own_name",
 ]
@@ -69,7 +70,12 @@ def logical_name(name: str) -> str:
     """
     if name.endswith(f".pyc{_OWN_SUFFIX}"):
         return name.removesuffix(_OWN_SUFFIX)
-    return name.removesuffix(FRAME_SUFFIX) if name.endswith(_FRAMED) else name
+    return name.removesuffix(FRAME_SUFFIX) if is_frame(name) else name
+
+
+def is_frame(name: str) -> bool:
+    """Tell whether the member *name* is a Zstandard frame, to be unpacked over the archive's dictionary."""
+    return name.endswith(_FRAMED)
 
 
 def own_name(name: str) -> str:
@@ -330,7 +336,7 @@ class LibraryReader:
         """Return the data of *name*; raises what :meth:`zipstrap.archive.Archive.read` does."""
         member = self._members.get(name, name)
         data = self._archive.read(member)
-        return self._from_frame(member, data) if member.endswith(_FRAMED) and member != name else data
+        return self._from_frame(member, data) if is_frame(member) and member != name else data
 
     def _from_frame(self, member: str, data: bytes) -> bytes:
         kind = Rejection.METHOD_NOT_READABLE

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .archive import DEFLATED, STORED, ZSTANDARD, BadArchive, Limits, read_archive
-from .compress import frame_size, logical_name
+from .compress import frame_size, is_frame
 from .errors import FileError
 from .fsverity import file_digest
 from .manifest import MANIFEST_NAME, Manifest, is_tree, load_manifest, manifest_bytes
@@ -128,7 +128,7 @@ def _members(path: Path, limits: Limits, manifest: Manifest | None) -> Iterator[
         for member in archive.members:
             size, method = member.size, _METHODS[member.method]
             data = archive.read(member.name)  # raises if it is damaged
-            if logical_name(member.name) != member.name:
+            if is_frame(member.name):
                 size, method = frame_size(data), _OVER_DICTIONARY
             yield Item(member.name, "archive", size, member.compressed_size, method=method)
 

@@ -36,6 +36,7 @@ __all__ = [
     "Mode",
     "Origin",
     "ProbeFacts",
+    "SeenExtension",
     "Sighting",
     "TreePaths",
     "Zlib",
@@ -44,6 +45,7 @@ __all__ = [
     "gather_boot",
     "gather_boots",
     "origin_of",
+    "read_extensions",
     "read_log",
     "read_probe",
 ]
@@ -110,6 +112,14 @@ class Sighting:
     origin: Origin
     path: str | None
     alias_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenExtension:
+    """An extension module that was imported in a process of its own; *error* says why it could not be."""
+
+    sighting: Sighting
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +282,19 @@ def read_probe(
     return tuple(_sight(module, tree, resolve) for module in modules), facts
 
 
+def read_extensions(
+    answer: Mapping[str, Any], tree: TreePaths, *, resolve: _Resolve = os.path.realpath
+) -> tuple[SeenExtension, ...]:
+    """Turn the *answer* of ``_in_target/extension_probe.py`` into what was seen. Pure but for *resolve*.
+
+    Raises KeyError, TypeError or AttributeError for an answer that is not the probe's.
+    """
+    resolve = functools.cache(resolve)
+    return tuple(
+        SeenExtension(_sight(module, tree, resolve), module["error"]) for module in answer["modules"]
+    )
+
+
 def _sight(module: Mapping[str, Any], tree: TreePaths, resolve: _Resolve) -> Sighting:
     kind = LogLoader.OTHER
     for base in module["loader"]:
@@ -309,9 +332,7 @@ def read_log(text: str, tree: TreePaths, *, resolve: _Resolve = os.path.realpath
 def _handed_over(module: str, path: str | None, tree: TreePaths) -> str | None:
     """Return *path*; for the shim of ``encodings``, as 3.8 and 3.9 log it, the package that it becomes."""
     shim = module == "encodings" and path is not None and _within(path, str(tree.archive))
-    if shim and tree.library_archive not in (None, tree.archive):
-        return f"{tree.library_archive}/encodings"
-    return path
+    return f"{tree.library_archive}/encodings" if shim and tree.library_archive is not None else path
 
 
 def agreed(boot: Boot) -> tuple[BootModule, ...]:

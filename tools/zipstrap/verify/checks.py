@@ -255,6 +255,22 @@ def _path_not_fixed(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(f"mode {boot.mode.name}: the start was not isolated")
 
 
+@_check("ZS108")
+def _beside_archive(evidence: Evidence) -> Iterator[Finding]:
+    manifest, layout = evidence.manifest, evidence.layout
+    if manifest is None or manifest.extensions != "archive":
+        raise _NotRun("this was not built with --extensions archive")
+    landmarks = {landmark.path for landmark in layout.landmarks}
+    for path, seen in evidence.files.items():
+        beside = path.startswith(f"{layout.library}/")
+        if beside and seen.kind != "folder" and path not in landmarks and not _is_in_site(path, evidence):
+            yield Finding(f"{path} lies beside the archive", (path,))
+
+
+def _is_in_site(path: str, evidence: Evidence) -> bool:
+    return path.startswith(tuple(f"{folder}/" for folder in evidence.layout.site_folders))
+
+
 @_check("ZS601")
 def _writable(evidence: Evidence) -> Iterator[Finding]:
     yield from _changeable(evidence.writable)
@@ -711,6 +727,22 @@ def _foreign_importer(evidence: Evidence) -> Iterator[Finding]:
                     seen.setdefault(f"{name} is on {place}", []).append(boot.mode.name)
     for text, modes in seen.items():
         yield Finding(f"{text}, in the modes {', '.join(modes)}")
+
+
+@_check("ZS311")
+def _extension_not_from_archive(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.manifest is None or evidence.manifest.extensions != "archive":
+        raise _NotRun("this was not built with --extensions archive")
+    _need_boots(evidence)
+    if evidence.extensions is None:
+        raise _Unseen(evidence.missing.get("extensions", "no extension module was imported"))
+    archive = (evidence.layout.library_archive,)
+    for seen in evidence.extensions:
+        module = seen.sighting
+        if seen.error is not None:
+            yield Finding(f"{module.module} cannot be imported: {seen.error}", archive)
+        elif module.origin not in (Origin.ARCHIVE, Origin.BUILTIN):
+            yield Finding(f"{module.module} came from {module.path or 'nowhere that it names'}", archive)
 
 
 def _is_of_a_python(path: str, *, libraries: bool) -> bool:

@@ -22,8 +22,9 @@ from zipstrap.linkage import ElfFile, Linkage, read_elf, resolve_linkage
 from zipstrap.manifest import Manifest, Target
 from zipstrap.source_hash import hashes_as_here, hashes_of_blob, source_hashes
 from zipstrap.stage import Written, digest_of
+from zipstrap.worker import run_worker
 
-from .boots import Boot, BootModule, Mode, TreePaths, agreed, gather_boots
+from .boots import Boot, BootModule, Mode, SeenExtension, TreePaths, agreed, gather_boots, read_extensions
 
 __all__ = [
     "Evidence",
@@ -142,6 +143,8 @@ class Evidence:
     start_archive_problem: str | None = None
     #: files and members that are not as the manifest says, which was expected to be this one; else None
     changed: tuple[str, ...] | None = None
+    #: the archive's extension modules as they were imported; None where they were not
+    extensions: tuple[SeenExtension, ...] | None = None
     #: the manifest's SHA-256 that was expected, and the one that it has
     digests: tuple[str, str] | None = None
     #: of the files that the layout fixes sys.path by: what each says; None for one that is not there
@@ -208,11 +211,12 @@ def gather_evidence(
         archive, problem, entries, uncompiled = _archive(
             root, layout, files, manifest, executable if modes else None, hashes, target, missing, limits
         )
-        linkage, outside = _binaries(root, layout, files, target, missing)
+        linkage, outside = _binaries(root, layout, files, archive, target, missing, limits)
         hooks = _hooks(root, layout, manifest)
         nearer = _nearer_archives(root, target, layout, files)
         below = _interpreters_below(root, target, layout, missing)
         boots = starting.result()
+        extensions = _extensions(root, layout, manifest, archive, missing) if modes else None
     modules = {boot.mode.name: agreed(boot) for boot in boots if boot.status == "ran"}
     return Evidence(
         root=root,
@@ -238,6 +242,7 @@ def gather_evidence(
         strict=strict,
         missing=missing,
         changed=changed,
+        extensions=extensions,
         digests=digests,
         start_archive_problem=_start_archive_problem(root, layout, target, limits),
         path_files={path: _path_file(root / path) for path in layout.path_files},
@@ -709,24 +714,65 @@ def _is_test_data(name: str, manifest: Manifest | None) -> bool:
     )
 
 
+# ---- extension modules in the archive --------------------------------------------------------------------
+
+
+def _extension_members(layout: Layout, archive: SeenArchive | None) -> tuple[str, ...]:
+    """Return the extension modules among the archive's members: what lies where the layout has them."""
+    folder = f"{layout.dynload.rpartition('/')[2]}/"
+    names = () if archive is None else archive.names
+    return tuple(sorted(name for name in names if name.startswith(folder) and not name.endswith("/")))
+
+
+def _extensions(
+    root: Path,
+    layout: Layout,
+    manifest: Manifest | None,
+    archive: SeenArchive | None,
+    missing: dict[str, str],
+) -> tuple[SeenExtension, ...] | None:
+    if manifest is None or manifest.extensions != "archive":
+        return None
+    members = _extension_members(layout, archive)
+    names = [member.rpartition("/")[2].partition(".")[0] for member in members]
+    try:
+        answer = run_worker(root / layout.executable, "extension_probe", {"modules": names})
+        return read_extensions(answer, tree_paths(root, layout))
+    except InterpreterError as error:
+        missing["extensions"] = f"the extension modules could not be imported: {error.problem.text}"
+    except (LookupError, TypeError, AttributeError):
+        missing["extensions"] = "the extension modules could not be imported: the answer is not sound"
+    return None
+
+
 # ---- binaries --------------------------------------------------------------------------------------------
 
 
 def _binaries(
-    root: Path, layout: Layout, files: Mapping[str, SeenFile], target: Target, missing: dict[str, str]
+    root: Path,
+    layout: Layout,
+    files: Mapping[str, SeenFile],
+    archive: SeenArchive | None,
+    target: Target,
+    missing: dict[str, str],
+    limits: Limits,
 ) -> tuple[Linkage | None, tuple[tuple[str, str], ...]]:
     if target.platform != "linux":
         missing["linkage"] = "shared libraries are looked at on Linux only"
         return None, ()
     executable = root / layout.executable
-    read = functools.cache(_elf)
     try:
+        packed = _packed_elves(root, layout, archive, target, limits)
+        read = functools.cache(lambda path: packed.get(path) or _elf(path))
         modules = [
-            root / path
-            for path, seen in files.items()
-            if seen.kind == "file"
-            and path.startswith(f"{layout.dynload}/")
-            and path.endswith(target.extension_suffixes)
+            *packed,
+            *(
+                root / path
+                for path, seen in files.items()
+                if seen.kind == "file"
+                and path.startswith(f"{layout.dynload}/")
+                and path.endswith(target.extension_suffixes)
+            ),
         ]
         linkage = resolve_linkage(executable.resolve(), modules, read=read)
     except (FileError, OSError) as error:
@@ -758,3 +804,26 @@ def _binaries(
 
 def _elf(path: Path) -> ElfFile | None:
     return read_elf(path) if path.is_file() else None
+
+
+def _packed_elves(
+    root: Path, layout: Layout, archive: SeenArchive | None, target: Target, limits: Limits
+) -> dict[Path, ElfFile]:
+    """Return the extension modules in the archive, by where they would lie in the tree."""
+    members = _extension_members(layout, archive)
+    found: dict[Path, ElfFile] = {}
+    if members:
+        path = root / layout.library_archive
+        with (
+            read_archive(path, version=target.feature_version, limits=limits) as opened,
+            tempfile.NamedTemporaryFile(prefix="zipstrap-", buffering=0) as file,
+        ):
+            for member in members:
+                file.seek(0)
+                file.truncate()
+                file.write(opened.read(member))
+                elf = read_elf(Path(file.name))
+                if elf is not None:
+                    place = root / layout.library / member
+                    found[place] = dataclasses.replace(elf, path=place)
+    return found
