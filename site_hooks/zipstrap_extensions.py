@@ -267,16 +267,22 @@ def problem_of(path, data):
     name = path.rpartition("/")[2]
     if not name.endswith(SUFFIXES) or (name.count(".") > 1 and not has_own_suffix(name)):
         return "is for another Python: this one loads %s" % " and ".join(SUFFIXES)
-    if sys.platform != "linux":
-        return None
+    return file_problem(data) if sys.platform == "linux" else None
+
+
+def file_problem(data):
+    """Return why a shared object cannot be loaded into this process; None if nothing speaks against it."""
     if data[:4] != b"\x7fELF" or len(data) < 64:
-        return "is no extension module: it does not begin as an ELF file does"
+        return "is no shared object: it does not begin as an ELF file does"
     own = own_machine()
     if own and (data[4:6], data[18:20]) != own:
         return "is for another machine (%s; this interpreter is %s)" % (
             machine_text((data[4:6], data[18:20])),
             machine_text(own),
         )
+    # the dynamic loader maps what is not there, and the process dies (SIGBUS)
+    if any(place + length > len(data) for _, place, _, length in segments(data)):
+        return "is cut off: it has %d bytes, and its segments more" % len(data)
     return None
 
 
@@ -361,6 +367,9 @@ def open_libraries(path, data, read, seen):
 def open_library(place, content):
     """Load a shared library that is no module: of the content, or the file where that is None."""
     spec = ModuleSpec(NO_MODULE, None, origin=place)
+    problem = None if content is None else file_problem(content)
+    if problem:
+        raise Refused("the shared library %s %s" % (place, problem))
     try:
         if content is None:
             create_dynamic(spec)
@@ -371,6 +380,23 @@ def open_library(place, content):
             raise Refused("the shared library %s cannot be loaded: %s" % (place, error)) from None
 
 
+def segments(data):
+    """Yield kind, place, address and length in the file of each segment (System V gABI, "Program Header")."""
+    number = reader_of(data)
+    wide = data[4] == 2
+    word = 8 if wide else 4
+    first, size = number(32 if wide else 28, word), number(54 if wide else 42, 2)
+    place, address, length = (8, 16, 32) if wide else (4, 8, 16)
+    for at in range(first, first + size * number(56 if wide else 44, 2), size or 1):
+        yield number(at, 4), number(at + place, word), number(at + address, word), number(at + length, word)
+
+
+def reader_of(data):
+    """Return what reads a whole number of an ELF file by its place and size."""
+    order = "little" if data[5] == 1 else "big"
+    return lambda at, size: int.from_bytes(data[at : at + size], order)
+
+
 def linked(data):
     """Return the names of the libraries that an ELF file needs (DT_NEEDED), and the elements of its run path.
 
@@ -378,33 +404,19 @@ def linked(data):
     """
     if data[:4] != b"\x7fELF":
         return [], []
-    wide = data[4] == 2
-    order = "little" if data[5] == 1 else "big"
-    word = 8 if wide else 4
-
-    def number(at, size=word):
-        return int.from_bytes(data[at : at + size], order)
-
-    size, count = number(54 if wide else 42, 2), number(56 if wide else 44, 2)
-    first = number(32 if wide else 28)
-    offset, address, length = (8, 16, 32) if wide else (4, 8, 16)
-    segments, entries = [], range(0)
-    for at in range(first, first + size * count, size or 1):
-        kind = number(at, 4)
-        if kind == 1:
-            segments.append((number(at + address), number(at + offset), number(at + length)))
-        elif kind == 2:
-            start = number(at + offset)
-            entries = range(start, min(start + number(at + length), len(data)), 2 * word)
+    number = reader_of(data)
+    word = 8 if data[4] == 2 else 4
+    parts = list(segments(data))
     tags = {}
-    for at in entries:
-        if not number(at):
-            break
-        tags.setdefault(number(at), []).append(number(at + word))
+    for kind, place, _, length in parts:
+        for at in range(place, min(place + length, len(data)), 2 * word) if kind == 2 else ():
+            if not number(at, word):
+                break
+            tags.setdefault(number(at, word), []).append(number(at + word, word))
     strings = 0
-    for start, place, length in segments:
-        if 5 in tags and start <= tags[5][0] < start + length:
-            strings = place + tags[5][0] - start
+    for kind, place, address, length in parts:
+        if kind == 1 and 5 in tags and address <= tags[5][0] < address + length:
+            strings = place + tags[5][0] - address
 
     def text(value):
         return data[strings + value : data.index(b"\0", strings + value)].decode("utf-8", "surrogateescape")

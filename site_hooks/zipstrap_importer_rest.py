@@ -46,6 +46,7 @@ INDEX, FILE_INDEX = Index(NAMES, "."), Index(FILES, "/")
 ZSTANDARD, DICTIONARY = 32, 64
 PACKED = DEFLATED | ZSTANDARD | DICTIONARY
 FRAMES = ABSENT = spec_of = None
+EXTENSIONS = DYNLOAD_PLACE[len(LIBRARY_PLACE) + 1 :]
 number = int.from_bytes
 del LATER, NAMES, FILES, _
 
@@ -193,6 +194,9 @@ class Rest:
             LibraryImporter.exec_module(loader, module)
             if name == "pkgutil":
                 module.iter_importer_modules.register(LibraryImporter, iter_modules)
+                if FILE_INDEX.inside(EXTENSIONS):  # the folder's own finder sees nothing there
+                    finder = importer_cache[FOLDERS[1]] = LibraryImporter("", FOLDERS[1])
+                    finder.prefix = EXTENSIONS + "/"
             elif name == "linecache":
                 module.updatecache = in_place_of(module.updatecache, source_lines(module, module.updatecache))
             else:
@@ -382,6 +386,10 @@ def iter_modules(importer, prefix=""):
         kind = RECORDS[INDEX[start + last] + 12]
         if not kind & (EXTENSION | NAMESPACE):
             found[prefix + last] = bool(kind & PACKAGE)
+    for file in FILE_INDEX.inside(importer.prefix[:-1]):
+        for suffix in extension_suffixes():
+            if file.endswith(suffix):
+                found.setdefault(prefix + file[: -len(suffix)], False)
     # by file names: a package comes before the module of a longer name
     return iter(sorted(found.items(), key=lambda each: each[0] if each[1] else each[0] + ".py"))
 

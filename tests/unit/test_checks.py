@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from zipstrap.hooks import ForeignHook
 from zipstrap.layout import Landmark, Layout, path_file_text
 from zipstrap.linkage import Linkage, Missing
 from zipstrap.manifest import MANIFEST_NAME, FileRecord, Manifest, Target
-from zipstrap.verify.boots import MODES, Boot, BootModule, Origin, ProbeFacts, Sighting, Zlib
+from zipstrap.verify.boots import MODES, Boot, BootModule, Origin, ProbeFacts, SeenExtension, Sighting, Zlib
 from zipstrap.verify.checks import CheckResult, judge
 from zipstrap.verify.evidence import Evidence, SeenArchive, SeenBytecode, SeenFile, Writable, who_else
 
@@ -93,6 +93,7 @@ MANIFEST = Manifest(
         "layout": LAYOUT,
         "optimize": 0,
         "source": "archive",
+        "extensions": "disk",
         "archive_size": 100,
         "archive_sha256": "a1",
         "members": tuple(MemberRecord(name, 1, 1, 0, 0, "", 0) for name in MEMBERS),
@@ -275,6 +276,25 @@ def with_saved(path: str, **changes: Any) -> Change:
     )
 
 
+def two_files(*extensions: SeenExtension, files: Mapping[str, SeenFile] | None = None) -> Change:
+    """Make the tree one that was built with --extensions archive, whose *extensions* were seen."""
+    kept = {path: seen for path, seen in FILES.items() if path not in (ZLIB, f"{LIBRARY}/LICENSE.txt")}
+    records = tuple(record for record in MANIFEST.files if record.path in kept)
+    packed = f"{DYNLOAD}/{ZLIB.rpartition('/')[2]}".removeprefix(f"{LIBRARY}/")
+    members = (*MANIFEST.members, MemberRecord(packed, 1, 1, 0, 0, "", 0))
+    return having(
+        manifest=dataclasses.replace(MANIFEST, extensions="archive", files=records, members=members),
+        archive=SeenArchive(frozenset((*MEMBERS, packed)), ("abc.pyc",), 100, "a1"),
+        files={**kept, **(files or {})},
+        extensions=extensions,
+    )
+
+
+def imported(name: str, origin: Origin, path: str | None, error: str | None = None) -> SeenExtension:
+    return SeenExtension(Sighting(name, origin, path), error)
+
+
+ARCHIVED = imported("zlib", Origin.ARCHIVE, str(ROOT / ARCHIVE / "lib-dynload/zlib.so"))
 PRIVATE = Linkage(ROOT / EXECUTABLE, (), (), (), "/nix/ld.so")
 NO_ARCHIVE = having(archive=None)
 NO_START = having(
@@ -311,6 +331,10 @@ FAILURES: dict[str, list[Change]] = {
     "ZS107": [
         having(layout=ISOLATED, boots=(ISOLATED_BOOT,), path_files={**PATH_FILES, **changed})
         for changed in ({"bin/python3._pth": None}, {"bin/python3.13._pth": b"../lib\n"})
+    ],
+    "ZS108": [
+        two_files(ARCHIVED, files={ZLIB: SeenFile("file", 0o755)}),
+        two_files(ARCHIVED, files={f"{LIBRARY}/json.py": SeenFile("link", 0o777, link="x")}),
     ],
     "ZS201": [having(archive=None, archive_problem="it has no end")],
     "ZS202": [
@@ -381,6 +405,11 @@ FAILURES: dict[str, list[Change]] = {
         saying(path_hooks=(*FACTS.path_hooks, "site.hook")),
         saying(meta_path=("_frozen_importlib.BuiltinImporter (not CPython's own)",)),
     ],
+    "ZS311": [
+        two_files(imported("zlib", Origin.DIRECTORY, str(ROOT / ZLIB))),
+        two_files(imported("zlib", Origin.FOREIGN, None)),
+        two_files(imported("zlib", Origin.FOREIGN, None, "ImportError: it is for another machine")),
+    ],
     "ZS401": [
         having(hooks=(ForeignHook(ROOT / LIBRARY / name / f"{kind}.py", kind, "is not ours"),))
         for name in ("", "site-packages")
@@ -415,6 +444,18 @@ NOT_RUN: dict[str, list[tuple[Change, str]]] = {
     ],
     "ZS107": [(having(), "asked of the layout isolated")],
     "ZS105": [(having(interpreters_below=None, missing={"interpreters_below": "too many"}), "too many")],
+    "ZS108": [(having(), "not built with --extensions archive"), (NO_MANIFEST, "--extensions archive")],
+    "ZS311": [
+        (having(), "not built with --extensions archive"),
+        (NO_MANIFEST, "--extensions archive"),
+        (lambda evidence: two_files(ARCHIVED)(UNTRIED(evidence)), "no start was tried"),
+        (
+            lambda evidence: dataclasses.replace(
+                two_files()(evidence), extensions=None, missing={"extensions": "it gave no answer"}
+            ),
+            "it gave no answer",
+        ),
+    ],
     "ZS201": [(NO_ARCHIVE, "there is no archive")],
     **{
         code: [
@@ -512,6 +553,9 @@ def test_an_isolated_start_is_known_by_its_path_and_its_flags() -> None:
 
 def test_sound_evidence_passes_every_check() -> None:
     statuses = {code: result.status for code, result in results(SOUND).items()}
+    other = {"ZS102", "ZS107", "ZS108", "ZS311"}
+    assert statuses == {code: "not run" if code in other else "passed" for code in checks()}
+    statuses = {code: result.status for code, result in results(two_files(ARCHIVED)(SOUND)).items()}
     other = {"ZS102", "ZS107"}
     assert statuses == {code: "not run" if code in other else "passed" for code in checks()}
     sound = results(before_3_11(f"{LIBRARY}/os.py")(SOUND))

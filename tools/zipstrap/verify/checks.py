@@ -383,6 +383,10 @@ def _zlib_unreachable(evidence: Evidence) -> Iterator[Finding]:
         raise _NotRun("nothing in the archive is deflated, so zlib is not needed")
     folder = evidence.layout.dynload
     found = [path for path in evidence.files if path.startswith(f"{folder}/zlib.")]
+    # in the archive it can be read if it is not deflated itself
+    inside = f"{folder.rpartition('/')[2]}/zlib."
+    stored = evidence.archive.names.difference(evidence.archive.deflated)
+    found += [evidence.layout.library_archive for name in stored if name.startswith(inside)]
     errors = [
         boot.facts.zlib.error for boot in evidence.boots if boot.facts is not None and boot.facts.zlib.error
     ]
