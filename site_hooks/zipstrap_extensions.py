@@ -339,29 +339,46 @@ def load_libraries(path, data, read):
         release_lock()
 
 
-def open_libraries(path, data, read, seen):
-    """Load what the file *data* needs, and what that needs first."""
+def open_libraries(path, data, read, seen, inherited=()):
+    """Load what the file *data* needs, and what that needs first.
+
+    *inherited* are the folders of those that need the file: glibc looks there too, if their run paths are of
+    the kind DT_RPATH and the file has none of the kind DT_RUNPATH (elf/dl-load.c, _dl_map_object).
+    """
     try:
-        needed, run_path = linked(data)
+        needed, rpath, runpath = linked(data)
     except (IndexError, ValueError):
         return  # not sound; who opens it says so
-    folders = [
-        normal(element.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", path.rpartition("/")[0]))
-        for element in run_path
-        if "ORIGIN" in element
-    ]
+    if not runpath:
+        inherited = (*folders_of(path, rpath), *inherited)
+    folders = folders_of(path, runpath) if runpath else inherited
     for name in needed:
         for folder in folders:
             place = folder + "/" + name
-            content = None if place in seen else read(place)
-            on_disk = content is None and posix.access(place, posix.F_OK)
-            if place in seen or on_disk or content is not None:
-                if place not in seen:
-                    seen.add(place)
-                    if content is not None:
-                        open_libraries(place, content, read, seen)
-                    open_library(place, content)
+            if place in seen:
                 break
+            content = read(place)
+            if content is not None:
+                seen.add(place)
+                open_libraries(place, content, read, seen, inherited)
+                open_library(place, content)
+                break
+            if posix.access(place, posix.F_OK):
+                seen.add(place)
+                open_library(place, None)
+                break
+
+
+def folders_of(path, elements):
+    """Return the folders that elements of a run path with $ORIGIN are, for a file at *path*."""
+    own = path.rpartition("/")[0]
+    return tuple(
+        [
+            normal(element.replace("${ORIGIN}", own).replace("$ORIGIN", own))
+            for element in elements
+            if "ORIGIN" in element
+        ]
+    )
 
 
 def open_library(place, content):
@@ -398,12 +415,12 @@ def reader_of(data):
 
 
 def linked(data):
-    """Return the names of the libraries that an ELF file needs (DT_NEEDED), and the elements of its run path.
+    """Return the names of the libraries that an ELF file needs (DT_NEEDED), and its run paths.
 
-    See the System V gABI, "Dynamic Section".
+    These are the elements of DT_RPATH and those of DT_RUNPATH. See the System V gABI, "Dynamic Section".
     """
     if data[:4] != b"\x7fELF":
-        return [], []
+        return [], [], []
     number = reader_of(data)
     word = 8 if data[4] == 2 else 4
     parts = list(segments(data))
@@ -421,10 +438,10 @@ def linked(data):
     def text(value):
         return data[strings + value : data.index(b"\0", strings + value)].decode("utf-8", "surrogateescape")
 
-    run_path = tags.get(29) or tags.get(15) or []
-    return [text(value) for value in tags.get(1, [])], [
-        element for value in run_path for element in text(value).split(":")
-    ]
+    def run_path(tag):
+        return [element for value in tags.get(tag, []) for element in text(value).split(":")]
+
+    return [text(value) for value in tags.get(1, [])], run_path(15), run_path(29)
 
 
 def normal(path):

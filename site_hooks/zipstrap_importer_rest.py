@@ -83,11 +83,9 @@ class Rest:
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations.append(path)
             return spec
+        if EXTENSION_SUFFIX is None:
+            return archived_spec(fullname)
         path = TREE + DYNLOAD_PLACE + "/" + fullname + EXTENSION_SUFFIX
-        for suffix in extension_suffixes():
-            archived = TREE + DYNLOAD_PLACE + "/" + fullname + suffix
-            if FILE_INDEX[archived[len(FOLDER) :]] is not None:
-                return extensions()(fullname, archived, LIBRARY_ARCHIVE, archived[len(FOLDER) :], stored)
         spec = ModuleSpec(fullname, external.ExtensionFileLoader(fullname, path), origin=path)
         spec._set_fileattr = True
         return spec
@@ -194,7 +192,7 @@ class Rest:
             LibraryImporter.exec_module(loader, module)
             if name == "pkgutil":
                 module.iter_importer_modules.register(LibraryImporter, iter_modules)
-                if FILE_INDEX.inside(EXTENSIONS):  # the folder's own finder sees nothing there
+                if EXTENSION_SUFFIX is None:  # the folder's own finder sees nothing there
                     finder = importer_cache[FOLDERS[1]] = LibraryImporter("", FOLDERS[1])
                     finder.prefix = EXTENSIONS + "/"
             elif name == "linecache":
@@ -217,14 +215,16 @@ def absent():
     return ABSENT
 
 
-def extensions():
-    """Return what makes the specs of extension modules in the archive."""
+def archived_spec(name):
+    """Return the spec of an extension module in the archive (a tree of two files)."""
     global spec_of
     if spec_of is None:
         space = {"__name__": "importlib._zipstrap_extensions", "__builtins__": __builtins__}
         exec(ROOT.get_code("zipstrap_extensions"), space)
         spec_of = space["spec_of"]
-    return spec_of
+    members = [EXTENSIONS + "/" + name + suffix for suffix in extension_suffixes()]
+    member = [each for each in members if FILE_INDEX[each] is not None][0]
+    return spec_of(name, FOLDER + member, LIBRARY_ARCHIVE, member, stored)
 
 
 def is_archive(path):
@@ -386,7 +386,7 @@ def iter_modules(importer, prefix=""):
         kind = RECORDS[INDEX[start + last] + 12]
         if not kind & (EXTENSION | NAMESPACE):
             found[prefix + last] = bool(kind & PACKAGE)
-    for file in FILE_INDEX.inside(importer.prefix[:-1]):
+    for file in FILE_INDEX.inside(importer.prefix[:-1]) if EXTENSION_SUFFIX is None else ():
         for suffix in extension_suffixes():
             if file.endswith(suffix):
                 found.setdefault(prefix + file[: -len(suffix)], False)

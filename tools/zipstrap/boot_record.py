@@ -119,7 +119,7 @@ def record_member(
     second: Any = (
         bytecode["zipstrap_importer_rest.py"][_HEAD:],
         _on_disk(plan),
-        "" if plan.options.portable else _extension_suffix(plan),
+        _extension_suffix(plan),
         # found by a search for a whole line
         "\n".join(("", *plan.absent, "")) if plan.absent else "",
         *_index(modules, "."),
@@ -147,7 +147,12 @@ def record_member(
     return Member(RECORD_MEMBER, b"".join((identity, sizes, now, identity, later)))
 
 
-def _extension_suffix(plan: Plan) -> str:
+def _extension_suffix(plan: Plan) -> str | None:
+    """Return what the names of the extension modules on disk end with; None where they are in the archive."""
+    if plan.options.extensions == "archive":
+        return None
+    if plan.options.portable:
+        return ""
     return plan.facts.extension_suffixes[0] if plan.facts.extension_suffixes else ""
 
 
