@@ -149,6 +149,14 @@ def trace(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def extensions(session: nox.Session) -> None:
+    """Import every extension module from an archive in a fresh process, and numpy from its wheel."""
+    _install(session, "test")
+    session.env["ZIPSTRAP_TEST_ALL_EXTENSIONS"] = "1"
+    session.run("pytest", "-s", *session.posargs, "tests/target/test_extensions.py")
+
+
+@nox.session(default=False)
 def examples(session: nox.Session) -> None:
     """Try the examples for packagers: a Debian package in a throw-away Debian (as root), a target folder."""
     _install(session)

@@ -95,6 +95,9 @@ class ArchivedExtensionLoader(ExtensionFileLoader):
         data = self.read(path)
         return ExtensionFileLoader.get_data(self, path) if data is None else data
 
+    def __repr__(self):  # in the log of -v, which verify reads
+        return '<ArchivedExtensionLoader (ExtensionFileLoader) object "%s">' % self.shown
+
     def __reduce__(self):
         # as the loader that the module has unpacked
         return ExtensionFileLoader, (self.name, self.path)

@@ -179,6 +179,25 @@ def test_extension_modules_are_listed() -> None:
     assert "_json" in extensions(PLAN)
 
 
+def test_extension_modules_in_the_archive_are_listed_and_have_no_suffix() -> None:
+    plan = planned(extensions="archive")
+    assert "_json" in extensions(plan)
+    _, later = unpacked(record_member(plan, BYTECODE, {}, []).data)
+    assert later[2] is None
+    assert unpacked(record_member(PLAN, BYTECODE, {}, []).data)[1][2] == PLAN.facts.extension_suffixes[0]
+    name = f"lib-dynload/_json{PLAN.facts.extension_suffixes[0]}"
+    _, later = unpacked(record_member(plan, BYTECODE, {}, [member(name, 7, 9, 9)]).data)
+    assert index(later[6], later[7], "/") == {name: (7, 9, 9, 0)}
+
+
+def test_the_librarys_own_encodings_is_found_where_the_shim_has_its_name() -> None:
+    found = modules_of(member("encodings/__init__.pyc.library", 7), member("encodings/utf_8.pyc", 9))
+    assert {name: (row[0], row[3]) for name, row in found.items()} == {
+        "encodings": (7, PACKAGE),
+        "encodings.utf_8": (9, 0),
+    }
+
+
 @pytest.mark.parametrize("name", ["_json.py", "_json/__init__.py"])
 def test_a_file_in_the_library_hides_an_extension_module(name: str) -> None:
     plan = with_file(f"{PLAN.layout.library}/{name}")
@@ -217,6 +236,9 @@ def test_the_shim_gets_the_place() -> None:
     assert len(shim.data) == len(PLACE) + 2
     assert shim.data[1:25] == made.data[:24]
     assert int.from_bytes(shim.data[25:29], "little") == 70000
+    assert shim.data[29] == 0
+    alone = shim_member(PLACE, member(RECORD_MEMBER, 70000), made.data, one_archive=True)
+    assert (alone.data[:29], alone.data[29]) == (shim.data[1:30], 1)
 
 
 @pytest.mark.parametrize("pyc", [b"nothing", PLACE * 2])

@@ -20,6 +20,7 @@ from zipstrap.layout import (
     path_file_text,
     standard_layout,
     tree_layout,
+    two_file_layout,
 )
 
 from .recorded import FACTS, facts_of
@@ -277,3 +278,11 @@ def test_every_folder_above_is_searched_once(starts: list[list[str]]) -> None:
         for parts in starts
         for count in range(1, len(parts) + 1)
     }
+
+
+def test_two_files_have_one_archive_and_the_places_of_fast() -> None:
+    facts = facts_of("3.13")
+    fast, two = fast_layout(facts), two_file_layout(facts)
+    assert two == dataclasses.replace(fast, library_archive=fast.archive)
+    with pytest.raises(UnsupportedError, match="an interpreter for darwin"):
+        two_file_layout(dataclasses.replace(facts, platform="darwin"))

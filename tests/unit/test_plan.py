@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zipstrap.data import SplitRule, boot_modules, hot_modules, matches, split_rules
-from zipstrap.errors import UnsupportedError
+from zipstrap.data import SplitRule, boot_modules, hot_modules, matches, split_rules, two_file_rules
+from zipstrap.errors import UnsupportedError, UsageError
 from zipstrap.hooks import HookFile, hook_files
 from zipstrap.inventory import Inventory, Kind, LibraryFile, classify
-from zipstrap.layout import library_layout, tree_layout
+from zipstrap.layout import library_layout, tree_layout, two_file_layout
 from zipstrap.plan import FileKind, Options, Plan, PlannedFile, PlannedMember, disk_reason, make_plan, readers
 from zipstrap.profiles import parse_request, select, start_modules
 
@@ -47,6 +47,8 @@ def planned(
     start = start_modules(request, inventory)
     selection = select(inventory, facts, request, None if start is None else frozenset(start))
     places = library_layout(facts) if only_archive else tree_layout(facts, layout)
+    if options.get("extensions") == "archive" and layout == "fast":
+        places = two_file_layout(facts)
     return make_plan(facts, places, selection, Options(**options), hooks, libraries, traced)
 
 
@@ -101,6 +103,76 @@ def test_extension_modules_lie_in_dynload(name: str) -> None:
     assert len(found) > 40
     assert all(file.path.startswith(f"{plan.layout.dynload}/") for file in found)
     assert not [member for member in plan.members if member.name.startswith("lib-dynload/")]
+
+
+# ---- two files -------------------------------------------------------------------------------------------
+
+
+def two_files(name: str, **options: Any) -> Plan:
+    return planned(name, layout="fast", hooks=GUARD, extensions="archive", **options)
+
+
+@each_library
+@pytest.mark.parametrize("profile", ["full", "standard", "minimal"])
+def test_beside_the_archive_of_two_files_lies_what_the_interpreter_looks_for(name: str, profile: str) -> None:
+    plan = two_files(name, profile=profile)
+    layout = plan.layout
+    assert layout.archive == layout.library_archive
+    landmarks = {landmark.path for landmark in layout.landmarks}
+    beside = {file.path for file in plan.files}
+    assert beside == {layout.executable, *layout.executable_links, *landmarks, layout.site}
+    extensions = [entry for entry in inventory_of(name).entries if entry.kind is Kind.EXTENSION]
+    left_out = {item.entry.path for item in plan.left_out}
+    assert {entry.path for entry in extensions} <= {*members(plan), *left_out}
+    assert any(entry.path in members(plan) for entry in extensions)
+    assert not any(member.module for member in plan.members if member.name.startswith("lib-dynload/"))
+
+
+@each_library
+def test_all_that_two_files_do_not_take_says_why(name: str) -> None:
+    plan = two_files(name)
+    taken = {member.source for member in plan.members} | {file.source for file in plan.files}
+    kept = {entry.source for entry in inventory_of(name).entries if entry.kind is not Kind.JUNK}
+    left_out = {item.entry.source: item.reason for item in plan.left_out}
+    assert kept - taken == {source for source in kept if source in left_out} - taken
+    assert all(reason for reason in left_out.values())
+    packages = {item.entry.module for item in plan.left_out if item.reason.startswith("venv copies")}
+    assert "venv" in packages
+    assert not [member for member in plan.members if member.name.startswith(("venv/", "idlelib/"))]
+    # what may not be lost with a file
+    assert any(member.name.startswith("LICENSE") for member in plan.members) == any(
+        entry.path in ("LICENSE", "LICENSE.txt") for entry in inventory_of(name).entries
+    )
+
+
+def test_what_decompresses_is_not_compressed_itself() -> None:
+    plan = two_files("3.13", compress="deflate")
+    by_module = {
+        member.name.split("/")[1].split(".")[0]: member for member in plan.members if "lib-dyn" in member.name
+    }
+    assert not by_module["zlib"].compress_rest
+    assert by_module["_ssl"].compress_rest
+
+
+def test_the_sources_of_two_files_are_in_the_archive_or_nowhere() -> None:
+    assert two_files("3.13").options.source == "archive"
+    assert two_files("3.13", source="none").options.source == "none"
+    assert two_files("3.13", preset="small").options.source == "none"
+    with pytest.raises(UsageError, match="--source disk one of many"):
+        two_files("3.13", source="disk")
+
+
+def test_two_files_need_our_importer_and_no_file_of_a_hook() -> None:
+    with pytest.raises(UnsupportedError, match="layout standard has not"):
+        planned("3.13", extensions="archive")
+    with pytest.raises(UsageError, match=r"zipstrap\.pth is one"):
+        planned("3.13", layout="fast", hooks=(SITE_HOOK,), extensions="archive")
+
+
+def test_two_file_rules_are_for_what_lies_on_disk_elsewhere() -> None:
+    patterns = {pattern for rule in split_rules() for pattern in rule.paths}
+    for rules in two_file_rules().values():
+        assert {pattern for rule in rules for pattern in rule.paths} <= patterns
 
 
 #: rules and patterns that no recorded library has a file for
