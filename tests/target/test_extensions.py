@@ -104,7 +104,7 @@ class Packed:
         return subprocess.run(
             [
                 self.target.executable,
-                "-s",
+                "-S",
                 "-W",
                 "ignore",
                 "-c",
