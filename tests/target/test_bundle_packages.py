@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -121,12 +120,11 @@ def test_well_known_packages_work_from_a_bundle(tree: Tree, wheels: Path, tmp_pa
     used = run([tree.executable, "-B", "-c", NUMPY], cwd=tmp_path)
     assert used.stdout.strip() == str(tmp_path / "np-disk/numpy/__init__.py"), used.stderr
     assert zipstrap("deactivate", "np.zip", "--python", tree.root, cwd=tmp_path).returncode == 0
-    if resources.files("zipstrap.site_hooks").joinpath("zipstrap_extensions.py").is_file():
-        done = zipstrap(
-            "bundle", "numpy", "--from", wheels, "-o", "in.zip", "--python", python, "--exclude", "**/tests",
-            "--extensions", "archive", cwd=tmp_path,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert zipstrap("activate", "in.zip", "--python", tree.root, cwd=tmp_path).returncode == 0
-        used = run([tree.executable, "-B", "-c", NUMPY], cwd=tmp_path)
-        assert used.stdout.strip() == str(tmp_path / "in.zip/numpy/__init__.pyc"), used.stderr
+    done = zipstrap(
+        "bundle", "numpy", "--from", wheels, "-o", "in.zip", "--python", python, "--exclude", "**/tests",
+        "--extensions", "archive", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert zipstrap("activate", "in.zip", "--python", tree.root, cwd=tmp_path).returncode == 0
+    used = run([tree.executable, "-B", "-c", NUMPY], cwd=tmp_path)
+    assert used.stdout.strip() == str(tmp_path / "in.zip/numpy/__init__.pyc"), used.stderr

@@ -165,8 +165,18 @@ def test_the_sources_of_two_files_are_in_the_archive_or_nowhere() -> None:
 def test_two_files_need_our_importer_and_no_file_of_a_hook() -> None:
     with pytest.raises(UnsupportedError, match="layout standard has not"):
         planned("3.13", extensions="archive")
+    with pytest.raises(UsageError, match=r"--layout isolated needs one") as caught:
+        planned("3.13", layout="isolated", hooks=GUARD, extensions="archive")
+    assert caught.value.cure == "use --layout fast"
     with pytest.raises(UsageError, match=r"zipstrap\.pth is one"):
         planned("3.13", layout="fast", hooks=(SITE_HOOK,), extensions="archive")
+
+
+def test_two_files_have_no_archive_of_digests() -> None:
+    with pytest.raises(UsageError, match="--guard digest needs two") as caught:
+        two_files("3.13", guard="digest")
+    assert caught.value.exit_status == 2
+    assert two_files("3.13", guard="stop").options.guard == "stop"
 
 
 def test_two_file_rules_are_for_what_lies_on_disk_elsewhere() -> None:

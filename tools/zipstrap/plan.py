@@ -330,10 +330,21 @@ def resolved(options: Options, facts: Facts, layout: str, selection: Selection) 
     sources = _SOURCES.get(layout, "archive")
     if options.extensions == "archive":
         sources = "archive"
-        if layout != "fast":
+        if layout not in _IMPORTED:
             raise UnsupportedError(
                 f"--extensions archive needs our importer, which the layout {layout} has not",
                 cure="use --layout fast",
+            )
+        if layout != "fast":
+            raise UsageError(
+                f"--extensions archive leaves no file beside the executable, and --layout {layout} needs one",
+                cure="use --layout fast",
+            )
+        if options.guard == "digest":
+            raise UsageError(
+                "--extensions archive makes one archive, and --guard digest needs two: "
+                "what the one that is found says of the other",
+                cure="use --guard stop, or --extensions disk",
             )
         if options.source == "disk":
             raise UsageError(
