@@ -105,7 +105,6 @@ def surround(tree: Tree, folder: Path) -> tuple[dict[str, str], Path]:
         "PYTHONPLATLIBDIR": "evil",
         "PYTHONSTARTUP": str(evil / "startup.py"),
         "PYTHONPYCACHEPREFIX": str(evil),
-        "PYTHONINSPECT": "1",
         "PYTHONBREAKPOINT": "startup.x",
     }, mark
 
@@ -128,6 +127,10 @@ def test_nothing_around_a_tree_runs_in_it(tree: Tree, tmp_path: Path) -> None:
     done = run([tree.executable, script], env=variables)
     assert done.stdout.startswith(str(root / layout.library / "json")), done.stderr
     assert str(tmp_path / "evil") not in done.stdout
+    # a prompt after the program: it cannot be taken back
+    done = run([tree.executable, script], env={**variables, "PYTHONINSPECT": "1"})
+    assert (done.returncode, done.stdout) == (121, "")
+    assert "PYTHONINSPECT, which cannot be undone; stopped" in done.stderr
     assert not mark.exists()
     # the same does run where starts are not isolated
     for path in layout.path_files:
