@@ -277,7 +277,8 @@ def set_boot_aside():
     # tell of it, as soon as anybody imports gc.
     def create_builtin(spec):
         if getattr(spec, "name", "") == "gc":
-            _imp.create_builtin = create
+            if _imp.create_builtin is create_builtin:
+                _imp.create_builtin = create
             collector.unfreeze()
         return create(spec)
 

@@ -220,8 +220,8 @@ def test_without_the_archive_nothing_starts(without_site: Tree) -> None:
 
 def test_the_file_is_known_as_ours(without_site: Tree) -> None:
     done = zipstrap("hooks", "list", without_site.executable, "--format", "json")
-    (hook,) = json.loads(done.stdout)["hooks"]
-    assert (hook["kind"], hook["origin"]) == ("_pth", "ours")
+    (hook,) = [each for each in json.loads(done.stdout)["hooks"] if each["kind"] == "_pth"]
+    assert hook["origin"] == "ours"
     assert hook["adds"] == [
         str(without_site.root / path) for path in without_site.manifest.layout.search_path
     ]
@@ -265,3 +265,15 @@ def test_options_that_do_not_go_together(interpreters: list[Target], tmp_path: P
         done = zipstrap("build", here[0].executable, "-o", tmp_path / "T", *options)
         assert (done.returncode, words in done.stderr) == (2, True), done.stderr
         assert os.listdir(tmp_path) == []
+
+
+def test_no_bundle_is_put_into_the_file_of_a_tree(tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("PRICE = 3\n")
+    made = zipstrap("bundle", tmp_path / "shop.py", "-o", tmp_path / "shop.zip", "--python", tree.executable)
+    assert made.returncode == 0, made.stderr
+    for way in ("._pth", "pth", "user-pth", "pythonpath"):
+        done = zipstrap("activate", tmp_path / "shop.zip", "--python", tree.root, "--with", way)
+        assert done.returncode == 2, way
+        assert "use --with snippet, or build the tree with --layout fast" in done.stderr
+    snippet = zipstrap("activate", tmp_path / "shop.zip", "--python", tree.root, "--with", "snippet")
+    assert tree.run("-c", f"{snippet.stdout}\nimport shop\nprint(shop.PRICE)").stdout == "3\n"

@@ -185,7 +185,10 @@ def test_each_kind_of_process_is_recorded(trace: Path, target: Target) -> None:
     assert values["processes"] >= 7
     assert values["files"] == ["email/architecture.rst"]
     assert "nothing_of_this_name" in values["missing"]
-    assert {"sitecustomize", "zipstrap"} & {*found, *values["missing"]} == set()
+    assert {"sitecustomize", "zipstrap"} & {*values["missing"]} == set()
+    # Debian has one of its own in the library
+    assert "zipstrap" not in found
+    assert found.get("sitecustomize", "library") == "library"
 
 
 def test_what_is_not_seen_is_told(trace: Path) -> None:
@@ -309,6 +312,21 @@ def test_a_failed_import_names_the_component(traced: Tree, tmp_path: Path) -> No
     check_told(traced, "wave", told, tmp_path, "-O")
 
 
+def test_a_bundle_is_activated_in_the_tree(traced: Tree, target: Target, tmp_path: Path) -> None:
+    """Though it lacks most of what an interpreter is usually asked with."""
+    (tmp_path / "greet.py").write_text("TEXT = 'hello'\n")
+    bundle = tmp_path / "greet.zip"
+    for command in (
+        ("bundle", tmp_path / "greet.py", "-o", bundle, "--python", target.executable),
+        ("activate", bundle, "--python", traced.root, "--with", "pth"),
+    ):
+        done = zipstrap(*command)
+        assert done.returncode == 0, done.stderr
+    assert traced.run("-c", "import greet; print(greet.TEXT)").stdout == "hello\n"
+    done = zipstrap("deactivate", bundle, "--python", traced.root)
+    assert done.returncode == 0, done.stderr
+
+
 def test_starts_with_other_levels_run_the_hooks_too(traced: Tree) -> None:
     """The hooks come without sources, from which such starts compile the library."""
     zips = traced.root / traced.manifest.layout.site / "zips"
@@ -386,8 +404,7 @@ def test_a_command_that_fails_may_be_traced_all_the_same(interpreters: list[Targ
 def test_an_interrupted_command_ends_first(interpreters: list[Target], tmp_path: Path) -> None:
     code = (
         "import json, signal, sys\n"
-        "print('up', flush=True)\n"
-        "try:\n    signal.pause()\n"
+        "try:\n    print('up', flush=True)\n    signal.pause()\n"
         "except KeyboardInterrupt:\n    import wave\n    sys.exit(0)\n"
     )
     command = [

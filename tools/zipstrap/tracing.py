@@ -15,7 +15,10 @@ from .trace import Trace, load_trace, main_process, make_trace, trace_to_json
 
 __all__ = ["CommandFailed", "Traced", "trace_command"]
 
-_SEEN = "let it start Python without -I, -E and -S, and hand on the environment it was given"
+_SEEN = (
+    "let it start Python without -I, -E and -S, hand on the environment it was given, and have no ._pth file "
+    "beside it, as trees of the layout isolated do"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,9 @@ def trace_command(
     """
     environ = os.environ if environ is None else environ
     check_destination(destination, force=force, is_ours=_is_trace)
+    folder = destination.absolute().parent
+    if not os.access(folder, os.W_OK | os.X_OK):  # else a long run would be lost
+        raise FileError("nothing can be written to this folder", file=folder, cure="name another destination")
     if command and command[0].startswith("-"):
         if facts is None:
             raise UsageError(

@@ -60,15 +60,22 @@ def frozen_names():
 def facts():
     """Return everything that the host wants to know, as JSON-able values."""
     path = list(sys.path)
-    import importlib.machinery
+    import _imp
     import os
     import site
-    import sysconfig
 
-    config = sysconfig.get_config_vars()
+    try:
+        import sysconfig
+
+        config = sysconfig.get_config_vars()
+        library = sysconfig.get_path("stdlib")
+    except ImportError:  # a tree that was cut down to an application
+        free = "t" in getattr(sys, "abiflags", "")
+        name = "python%d.%d%s" % (sys.version_info[0], sys.version_info[1], "t" if free else "")
+        config = {"Py_GIL_DISABLED": free}
+        library = os.path.join(sys.base_prefix, getattr(sys, "platlibdir", "lib"), name)
     external = sys.modules["_frozen_importlib_external"]
     version = sys.version_info
-    library = sysconfig.get_path("stdlib")
     return {
         "implementation": sys.implementation.name,
         "version": [version.major, version.minor, version.micro],
@@ -93,7 +100,7 @@ def facts():
         "search_path": path,
         "library": library,
         "site_folders": site.getsitepackages([sys.base_prefix]),
-        "extension_suffixes": importlib.machinery.EXTENSION_SUFFIXES,
+        "extension_suffixes": _imp.extension_suffixes(),
         "builtin_modules": sorted(sys.builtin_module_names),
         "frozen_modules": frozen_names(),
         "libpython": mapped_libpython(),

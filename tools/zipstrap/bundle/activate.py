@@ -34,6 +34,9 @@ _BY = b"activate"
 _LINE_MARK = "# zipstrap activate: "
 #: the first version that reads ``._pth`` files elsewhere than on Windows (Modules/getpath.py)
 _ISOLATED_SINCE = (3, 11)
+
+#: where the path file is the tree's own: a start with another one ends
+_IN_ISOLATED = "use --with snippet, or build the tree with --layout fast"
 #: the first that reads ``.pth`` files as UTF-8 whatever the locale (Lib/site.py)
 _PTH_UTF8_SINCE = (3, 13)
 
@@ -193,21 +196,32 @@ def _check_start(start: Start, way: str) -> None:
                 file=f"{start.executable}._pth",
                 cure="use --with pth",
             )
+        if _is_of_a_tree(start.isolated):
+            raise UsageError(
+                "this ._pth file is part of a tree, which starts with no other",
+                file=start.isolated,
+                cure=_IN_ISOLATED,
+            )
         return
     if start.isolated is None or way == "snippet":
         return
+    cure = _IN_ISOLATED if _is_of_a_tree(start.isolated) else "use --with ._pth"
     if way == "pythonpath":
         raise UsageError(
             "this interpreter does not look at the environment: it has a ._pth file",
             file=start.isolated,
-            cure="use --with ._pth",
+            cure=cure,
         )
     if not any(line.partition("#")[0].strip() == "import site" for line in _lines(start.isolated)):
         raise UsageError(
             "this interpreter reads no site folder: its ._pth file has no import site line",
             file=start.isolated,
-            cure="use --with ._pth",
+            cure=cure,
         )
+
+
+def _is_of_a_tree(path: Path) -> bool:
+    return any(is_tree(folder) for folder in path.parents)
 
 
 def _lines(path: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +177,7 @@ def check_fits(record: BundleRecord, facts: Facts, path: Path) -> None:
     With bytecode of another version it would compile everything anew, at each start.
     """
     version = ".".join(map(str, facts.feature_version))
-    cure = f"make one for it: zipstrap bundle … --python {facts.executable}"
+    cure = f"make one for it: zipstrap bundle … --python {shlex.quote(facts.executable)}"
     if record.magic != facts.magic:
         raise UnsupportedError(
             f"this bundle is for CPython {record.version} (magic {record.magic}), and {facts.executable} is "

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zipstrap.errors import InterpreterError, UsageError
+from zipstrap.errors import FileError, InterpreterError, UsageError
 
 from .arguments import PYTHON_HELP, add_limits, add_verb, find, limits_of, positive, processors
 from .terminal import print_json, steps
@@ -181,11 +181,16 @@ def _run_hijack(arguments: argparse.Namespace) -> int:
     if others:
         raise UsageError(f"{', '.join(others)} does not go with --hijack", cure="verify the tree once more")
     tree = Path(arguments.what)
+    if not tree.exists():
+        raise FileError("there is no such file or folder", file=tree, cure="name a tree")
     if not is_tree(tree):
+        inside = next((folder for folder in tree.resolve().parents if is_tree(folder)), None)
         raise UsageError(
             "--hijack copies what it attacks, and this is no tree that zipstrap built",
             file=tree,
-            cure="name a tree: zipstrap build makes one",
+            cure=f"name the tree that it is in: {inside}"
+            if inside
+            else "name a tree: zipstrap build makes one, and a prefix has them in lib/zipstrap/generations",
         )
     by_name = {name.lower(): code for code, vector in vectors().items() for name in (code, vector.name)}
     unknown = [each for each in arguments.vector or () if each.lower() not in by_name]

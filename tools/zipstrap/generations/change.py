@@ -561,6 +561,10 @@ def _chosen(state: State, number: int | None, name: str | None) -> Generation:
         older = [each for each in state.named(only) if current is None or each.number < current]
         if older:
             return older[-1]
+    if not generations:
+        raise UsageError(
+            "nothing is installed here", file=state.prefix, cure="make a generation: zipstrap install"
+        )
     raise UsageError(
         "there is no generation older than the current one", file=state.prefix, cure=_there_are(generations)
     )
