@@ -169,7 +169,11 @@ def _installed(folder: Path) -> Iterator[Distribution]:
 
 def _header(of: importlib.metadata.Distribution, name: str) -> str:
     # one that is not there: None up to 3.11, then a warning, later a KeyError, if it is asked for as by []
-    values = of.metadata.get_all(name) if of.metadata is not None else None
+    try:
+        metadata = of.metadata
+    except FileNotFoundError:  # since 3.15; before, it was None or empty
+        return ""
+    values = metadata.get_all(name) if metadata is not None else None
     return str(values[0]) if values else ""
 
 
