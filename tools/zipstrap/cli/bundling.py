@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import add_limits, add_verb, find, limits_of, positive, processors
-from .terminal import print_json, progress
+from .terminal import print_changes, print_json, progress
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
     from zipstrap.interpreter import Facts
@@ -207,17 +207,4 @@ def _run_activate(arguments: argparse.Namespace) -> int:
 def _run_deactivate(arguments: argparse.Namespace) -> int:
     from zipstrap.bundle.activate import deactivate
 
-    changes = deactivate(arguments.bundles, _start(arguments))
-    if arguments.format == "json":
-        print_json(
-            {
-                "schema_version": 1,
-                "files": [{"path": str(change.path), "done": change.done} for change in changes],
-            }
-        )
-    elif not arguments.quiet:
-        for change in changes:
-            print(f"{change.done}: {change.path}")
-        if not changes:
-            print("nothing to do")
-    return 0
+    return print_changes(deactivate(arguments.bundles, _start(arguments)), arguments)

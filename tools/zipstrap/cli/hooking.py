@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import add_verb, find
-from .terminal import note_lines, print_json
+from .terminal import note_lines, print_changes, print_json
 
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
-    from zipstrap.start_hooks import Change, Hook, Start
+    from zipstrap.start_hooks import Hook, Start
 
 __all__ = ["add_verbs"]
 
@@ -103,32 +103,16 @@ def _hook_to_json(hook: Hook) -> dict[str, Any]:
 def _run_install(arguments: argparse.Namespace) -> int:
     from zipstrap.start_hooks import install
 
-    return _changed(install(_start(arguments), arguments.kind, user=arguments.user), arguments)
+    return print_changes(install(_start(arguments), arguments.kind, user=arguments.user), arguments)
 
 
 def _run_remove(arguments: argparse.Namespace) -> int:
     from zipstrap.start_hooks import remove
 
-    return _changed(remove(_start(arguments)), arguments)
+    return print_changes(remove(_start(arguments)), arguments)
 
 
 def _run_migrate(arguments: argparse.Namespace) -> int:
     from zipstrap.start_hooks import migrate
 
-    return _changed(migrate(_start(arguments), arguments.files), arguments)
-
-
-def _changed(changes: Sequence[Change], arguments: argparse.Namespace) -> int:
-    if arguments.format == "json":
-        print_json(
-            {
-                "schema_version": 1,
-                "files": [{"path": str(change.path), "done": change.done} for change in changes],
-            }
-        )
-    elif not arguments.quiet:
-        for change in changes:
-            print(f"{change.done}: {change.path}")
-        if not changes:
-            print("nothing to do")
-    return 0
+    return print_changes(migrate(_start(arguments), arguments.files), arguments)

@@ -7,14 +7,35 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-__all__ = ["by_reason", "count", "first_of", "note_lines", "print_json", "progress", "steps"]
+if TYPE_CHECKING:
+    from zipstrap.start_hooks import Change
+
+__all__ = ["by_reason", "count", "first_of", "note_lines", "print_changes", "print_json", "progress", "steps"]
 
 
 def print_json(values: object) -> None:
     """Print *values* as JSON."""
     json.dump(values, sys.stdout, indent=1)
     sys.stdout.write("\n")
+
+
+def print_changes(changes: Sequence[Change], arguments: argparse.Namespace) -> int:
+    """Print the files that were written or removed, as *arguments* ask for; return the exit status."""
+    if arguments.format == "json":
+        print_json(
+            {
+                "schema_version": 1,
+                "files": [{"path": str(change.path), "done": change.done} for change in changes],
+            }
+        )
+    elif not arguments.quiet:
+        for change in changes:
+            print(f"{change.done}: {change.path}")
+        if not changes:
+            print("nothing to do")
+    return 0
 
 
 def by_reason(items: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
