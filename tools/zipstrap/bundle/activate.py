@@ -11,7 +11,7 @@ from pathlib import Path
 from zipstrap.archive import read_archive
 from zipstrap.durable import Root
 from zipstrap.errors import FileError, UnsupportedError, UsageError
-from zipstrap.manifest import is_tree
+from zipstrap.manifest import is_tree, load_manifest
 from zipstrap.start_files import extension_line, is_ours, marked, read_pth, was_ours
 from zipstrap.start_hooks import (
     BY_INTERPRETER,
@@ -221,7 +221,12 @@ def _check_start(start: Start, way: str) -> None:
 
 
 def _is_of_a_tree(path: Path) -> bool:
-    return any(is_tree(folder) for folder in path.parents)
+    """Whether the tree around *path* was made with it, rather than that somebody has put it there since."""
+    return any(
+        str(path.relative_to(folder)) in load_manifest(folder).layout.path_files
+        for folder in path.parents
+        if is_tree(folder)
+    )
 
 
 def _lines(path: Path) -> list[str]:
