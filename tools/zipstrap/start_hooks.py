@@ -29,6 +29,7 @@ __all__ = [
     "install",
     "list_start",
     "migrate",
+    "origin_of_path_file",
     "remove",
     "search_path",
     "start_of",
@@ -157,7 +158,7 @@ def list_start(start: Start) -> tuple[tuple[Hook, ...], tuple[str, ...]]:
         data = start.isolated.read_bytes()
         told = read_isolated(data, str(start.isolated.parent))
         hook = _hook(start.isolated, "_pth", b"", _with_missing(told, told.adds))
-        hooks.append(dataclasses.replace(hook, origin=_origin_of_path_file(start.isolated, data)))
+        hooks.append(dataclasses.replace(hook, origin=origin_of_path_file(start.isolated, data)))
         site_runs = bool(told.runs)
     pths, starts, modules = [], [], []
     seen: set[Path] = set()
@@ -245,8 +246,12 @@ def _with_missing(told: Told, adds: Iterable[str]) -> Told:
     return dataclasses.replace(told, problems=(*told.problems, *missing))
 
 
-def _origin_of_path_file(path: Path, data: bytes) -> str:
-    """Return whose the ._pth file *path* is: that of an isolated tree is ours, by the tree's manifest."""
+def origin_of_path_file(path: Path, data: bytes) -> str:
+    """Return whose the ._pth file *path* with *data* is: ours, ours but changed, or foreign.
+
+    That of an isolated tree is ours, by the tree's manifest. Raises :class:`FileError` for a manifest that
+    cannot be read.
+    """
     real = path.resolve()
     tree = real.parent.parent
     if not is_tree(tree):

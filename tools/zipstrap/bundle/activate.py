@@ -11,13 +11,14 @@ from pathlib import Path
 from zipstrap.archive import read_archive
 from zipstrap.durable import Root
 from zipstrap.errors import FileError, UnsupportedError, UsageError
-from zipstrap.manifest import is_tree, load_manifest
+from zipstrap.manifest import is_tree
 from zipstrap.start_files import extension_line, is_ours, marked, read_pth, was_ours
 from zipstrap.start_hooks import (
     BY_INTERPRETER,
     Change,
     PathEntry,
     Start,
+    origin_of_path_file,
     search_path,
     writable_folder,
     write_hooks,
@@ -34,7 +35,6 @@ _BY = b"activate"
 _LINE_MARK = "# zipstrap activate: "
 #: the first version that reads ``._pth`` files elsewhere than on Windows (Modules/getpath.py)
 _ISOLATED_SINCE = (3, 11)
-
 #: where the path file is the tree's own: a start with another one ends
 _IN_ISOLATED = "use --with snippet, or build the tree with --layout fast"
 #: the first that reads ``.pth`` files as UTF-8 whatever the locale (Lib/site.py)
@@ -221,12 +221,7 @@ def _check_start(start: Start, way: str) -> None:
 
 
 def _is_of_a_tree(path: Path) -> bool:
-    """Whether the tree around *path* was made with it, rather than that somebody has put it there since."""
-    return any(
-        str(path.relative_to(folder)) in load_manifest(folder).layout.path_files
-        for folder in path.parents
-        if is_tree(folder)
-    )
+    return origin_of_path_file(path, path.read_bytes()) != "foreign"
 
 
 def _lines(path: Path) -> list[str]:
