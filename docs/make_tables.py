@@ -125,6 +125,9 @@ def _vector_sections() -> Iterator[str]:
         if vector.beyond:
             yield f"**Beyond a tree**, because {vector.beyond}."
             yield ""
+        if vector.before:
+            yield f"**Beyond a tree without a launcher**, because {vector.before}."
+            yield ""
 
 
 def _variable_list() -> Iterator[str]:

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "zipstrap.durable",
             "zipstrap.fsverity",
             "zipstrap.hooks",
+            "zipstrap.launcher",
             "zipstrap.linkage",
         ),
     ),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from zipstrap.layout import path_file_text
 from zipstrap.verify.run import verify_tree
+from zipstrap.worker import clean_environment
 
 from .interpreters import Target
 from .trees import Tree, make_tree, run, zipstrap
@@ -170,21 +172,21 @@ def test_packages_are_found_and_cannot_shadow(tree: Tree) -> None:
     assert done.stdout.split() == [str(site / "mine.py"), "False", "False"], done.stderr
 
 
-@pytest.mark.parametrize("fault", ["missing", "link", "line", "site"])
+@pytest.mark.parametrize("fault", ["missing", "other", "line", "site"])
 def test_a_path_file_that_is_not_the_builds_is_found(without_site: Tree, fault: str, tmp_path: Path) -> None:
     tree = without_site
     path = tree.root / tree.manifest.layout.path_files[0]
-    link = tree.root / tree.manifest.layout.path_files[-1]
-    text = path_file_text(tree.manifest.layout)
+    other = tree.root / tree.manifest.layout.path_files[-1]
+    text = path_file_text(tree.manifest.layout, tree.manifest.layout.path_files[0])
     try:
         if fault == "missing":
             path.unlink()
-        elif fault == "link":
-            link.unlink()
-            link.write_text(f"{tmp_path}\n{text}")
+        elif fault == "other":
+            other.unlink()
+            other.write_text(f"{tmp_path}\n{text}")
         else:
             path.write_text(text + {"line": f"{tmp_path}\n", "site": "import site\n"}[fault])
-        executable = tree.root / str(path if fault != "link" else link).removesuffix("._pth")
+        executable = tree.root / str(path if fault != "other" else other).removesuffix("._pth")
         done = run([executable, "-c", "print('never')"])
         assert (done.returncode, done.stdout) == (121, "")
         assert "was not started with the ._pth file that it was built with; stopped\n" in done.stderr
@@ -193,9 +195,12 @@ def test_a_path_file_that_is_not_the_builds_is_found(without_site: Tree, fault: 
         assert not verification.passed
     finally:
         path.write_text(text)
-        if fault == "link":
-            link.unlink()
-            link.symlink_to(path.name)
+        if fault == "other":
+            other.unlink()
+            if tree.manifest.layout.has_launcher:
+                other.write_text(text)
+            else:
+                other.symlink_to(path.name)
     assert verify_tree(tree.root, start=False).passed
 
 
@@ -240,18 +245,46 @@ def test_starts_that_are_alike_are_told_once(without_site: Tree) -> None:
     assert (statuses["ZS107"], statuses["ZS104"]) == ("passed", "not run")
 
 
-def test_the_variable_that_names_another_executable_is_read_first(without_site: Tree, tmp_path: Path) -> None:
-    """What no file in a tree can close, as the documentation says: Modules/getpath.py looks beside it."""
+def test_the_launcher_refuses_what_comes_before_the_interpreter(without_site: Tree, tmp_path: Path) -> None:
+    """Another name, by argv[0], PATH, a link or a variable; a ._pth file beside it would count."""
     tree = without_site
+    if not tree.manifest.layout.has_launcher:
+        pytest.skip(f"there is no launcher for {tree.manifest.target.machine}")
+    alone = told(tree)
     other = tmp_path / "python"
+    other.symlink_to(tree.executable)
     (tmp_path / "python._pth").write_text(f"{tmp_path}\n{tree.root / tree.manifest.layout.archive}\n")
     for name in ("PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__"):
-        # with the tree's archive on it, the start is still stopped
-        done = tree.run("-c", "pass", env={name: str(other)})
-        assert done.returncode == 121, done.stderr
-    other.with_name("python._pth").unlink()
-    done = tree.run("-c", "import sys; print(sys.prefix)", env={"PYTHONEXECUTABLE": str(other)})
-    assert done.stdout.strip() == str(tree.root), done.stderr
+        assert told(tree, env={name: str(other)}) == alone
+    assert told(tree, executable=other) == alone
+    code = "import sys; print(sys.executable, sys._base_executable, sys.orig_argv[0])"
+    for name in (str(other), "python", "", "-c"):
+        done = subprocess.run(
+            [name, "-c", code],
+            executable=tree.executable,
+            env={**clean_environment(), "PATH": f"{tmp_path}:{os.defpath}", "LD_LIBRARY_PATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == [str(tree.executable)] * 3
+    # who starts what is behind it comes past it
+    behind = tree.root / tree.manifest.layout.interpreter
+    assert told(tree, executable=behind) == alone
+    done = run([behind, "-c", "pass"], env={"PYTHONEXECUTABLE": str(other)})
+    assert done.returncode == 121, done.stderr
+
+
+def test_children_are_started_as_the_program_is(without_site: Tree) -> None:
+    done = without_site.run(
+        "-c",
+        "import os, subprocess, sys; subprocess.run([sys.executable, '-c', 'import sys, os; "
+        'print(sys.executable, sys.flags.isolated, os.readlink("/proc/self/exe"))\'])',
+    )
+    layout = without_site.manifest.layout
+    root = without_site.root
+    expected = [str(root / layout.executable), "1", str(root / layout.interpreter)]
+    assert done.stdout.split() == expected, done.stderr
 
 
 def test_options_that_do_not_go_together(interpreters: list[Target], tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ PLAIN, UNFROZEN = MODES[0], MODES[-1]
 LAYOUT = Layout(
     name="standard",
     executable=EXECUTABLE,
+    interpreter=EXECUTABLE,
     executable_links=("bin/python3",),
     archive=ARCHIVE,
     library_archive=ARCHIVE,
@@ -306,7 +307,7 @@ TIME_STAMP = _bytecode("abc.py", flags=0)
 FROM_DISK = _module("abc", Origin.DIRECTORY, str(ROOT / LIBRARY / "abc.py"))
 
 ISOLATED = dataclasses.replace(LAYOUT, name="isolated", search_path=(*LAYOUT.search_path, LAYOUT.site))
-PATH_FILES = dict.fromkeys(ISOLATED.path_files, path_file_text(ISOLATED).encode())
+PATH_FILES = {path: path_file_text(ISOLATED, path).encode() for path in ISOLATED.path_files}
 ISOLATED_BOOT = dataclasses.replace(
     BOOTS[0],
     facts=dataclasses.replace(

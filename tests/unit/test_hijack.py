@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import string
 from collections.abc import Mapping
@@ -44,6 +45,10 @@ TREE = Path("/srv/me/tree")
 
 def layout(name: str = "fast") -> Layout:
     return tree_layout(facts_of(NAME), name)
+
+
+#: as for a machine that there is no launcher for
+WITHOUT_LAUNCHER = dataclasses.replace(layout("isolated"), interpreter=layout().executable)
 
 
 def target(name: str = NAME) -> Target:
@@ -184,8 +189,10 @@ def test_what_is_promised() -> None:
     for vector in vectors().values():
         assert claims(layout("fast"), vector) is (vector.family == "none")
         assert claims(layout("isolated"), vector) is not bool(vector.beyond)
-    beyond = {vector.family for vector in vectors().values() if vector.beyond}
-    assert beyond == {"environment", "start", "loader", "permissions"}
+        assert claims(WITHOUT_LAUNCHER, vector) is not bool(vector.beyond or vector.before)
+    assert {vector.family for vector in vectors().values() if vector.beyond} == {"permissions"}
+    before = {vector.family for vector in vectors().values() if vector.before}
+    assert before == {"environment", "start", "loader"}
 
 
 def test_the_modes_of_a_layout() -> None:
@@ -270,9 +277,12 @@ def test_a_broken_promise_is_the_last_word() -> None:
 
 def test_what_is_beyond_a_tree_is_named_where_the_layout_refuses_the_rest() -> None:
     preloaded = Cell("isolated", Outcome.CONTROL, Point.LOADER, "x.so")
-    told = matrix_to_text(matrix(preloaded, name="isolated", code="ZH601"))
-    assert f"beyond any tree: ZH601: {vectors()['ZH601'].beyond}" in told
-    assert "beyond any tree" not in matrix_to_text(matrix(preloaded, code="ZH601"))
+    without = dataclasses.replace(matrix(preloaded, name="isolated", code="ZH601"), layout=WITHOUT_LAUNCHER)
+    told = matrix_to_text(without)
+    assert f"beyond this tree: ZH601: {vectors()['ZH601'].before}, and this tree has no launcher" in told
+    assert "beyond this tree" not in matrix_to_text(matrix(preloaded, code="ZH601"))
+    shared = matrix(preloaded, name="isolated", code="ZH701")
+    assert f"beyond this tree: ZH701: {vectors()['ZH701'].beyond}" in matrix_to_text(shared)
 
 
 def test_what_was_not_run_is_told_with_its_reason() -> None:

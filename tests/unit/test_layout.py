@@ -77,9 +77,17 @@ def test_isolated_layout(name: str) -> None:
     assert layout.has_importer
     assert fast.path_files == ()
     search_path = (*fast.search_path, *fast.site_folders)
-    assert layout == dataclasses.replace(fast, name="isolated", search_path=search_path)
-    assert layout.path_files == tuple(f"{path}._pth" for path in (fast.executable, *fast.executable_links))
-    assert path_file_text(layout).splitlines() == [f"../{path}" for path in search_path]
+    behind = f"libexec/{fast.executable.removeprefix('bin/')}"
+    assert layout == dataclasses.replace(fast, name="isolated", interpreter=behind, search_path=search_path)
+    assert layout.has_launcher
+    assert not fast.has_launcher
+    assert layout.path_files == tuple(f"{path}._pth" for path in (fast.executable, behind))
+    for path in layout.path_files:
+        assert path_file_text(layout, path).splitlines() == [f"../{entry}" for entry in search_path]
+    elsewhere = tree_layout(dataclasses.replace(facts, machine="mips"), "isolated")
+    assert elsewhere.interpreter == elsewhere.executable
+    links = fast.executable_links
+    assert elsewhere.path_files == tuple(f"{path}._pth" for path in (fast.executable, *links))
     moved = generation_layout(layout)
     assert moved.path_files == (f"libexec/{fast.executable.removeprefix('bin/')}._pth",)
     with pytest.raises(UnsupportedError, match="in place"):

@@ -276,7 +276,7 @@ def _settings(plan: Plan) -> tuple[object, ...]:
         layout.library,
         layout.dynload,
         layout.library_archive,
-        layout.executable.rpartition("/")[0],
+        layout.interpreter.rpartition("/")[0],
         layout.site_folders,
         plan.facts.cache_tag,
         options.optimize,

@@ -30,7 +30,8 @@ __all__ = ["PARTS", "StagedFiles", "part_of", "stage_below"]
 PARTS = ("all", "indep", "arch")
 
 _MACHINE_CODE = frozenset(
-    kind.value for kind in (FileKind.EXECUTABLE, FileKind.SHARED_LIBRARY, FileKind.EXTENSION)
+    kind.value
+    for kind in (FileKind.EXECUTABLE, FileKind.LAUNCHER, FileKind.SHARED_LIBRARY, FileKind.EXTENSION)
 )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from .data import launchers
 from .errors import UnsupportedError, UsageError
 from .interpreter import Facts
 
@@ -37,7 +38,8 @@ __all__ = [
 #: where in a prefix its generations are, each a folder with a number for a name
 GENERATIONS = "lib/zipstrap/generations"
 
-#: of a generation: the folder of its executable; ``bin`` is the prefix's
+#: the folder of an executable that is not what people start: of a generation, whose prefix has the ``bin``,
+#: and of what a launcher starts
 _LIBEXEC = "libexec"
 
 #: folders that packages install into beside their modules: scripts, pages of the manual, settings
@@ -69,7 +71,10 @@ class Layout:
     """The places of a tree."""
 
     name: str
+    #: what is started
     executable: str
+    #: what runs then: the same, or what a launcher in its place starts
+    interpreter: str
     executable_links: tuple[str, ...]
     #: what the interpreter finds by its own search
     archive: str
@@ -91,6 +96,11 @@ class Layout:
         return self.name in _IMPORTED
 
     @property
+    def has_launcher(self) -> bool:
+        """Whether what is started is our launcher, and the interpreter lies apart."""
+        return self.interpreter != self.executable
+
+    @property
     def is_one_archive(self) -> bool:
         """Whether the archive that is found holds the library, too."""
         return self.library_archive == self.archive
@@ -100,11 +110,13 @@ class Layout:
         """The files that fix sys.path: one for each name by which the executable is started.
 
         ``Modules/getpath.py`` looks beside the name that was called first, and beside the file that links
-        lead to last; a ``pyvenv.cfg`` would change the latter.
+        lead to last; a ``pyvenv.cfg`` would change the latter. A launcher has but one name; the file behind
+        it is for whoever starts the interpreter itself.
         """
         if self.name != _ISOLATED:
             return ()
-        return tuple(f"{path}._pth" for path in (self.executable, *self.executable_links))
+        others = (self.interpreter,) if self.has_launcher else self.executable_links
+        return tuple(f"{path}._pth" for path in (self.executable, *others))
 
 
 def library_layout(facts: Facts) -> Layout:
@@ -115,6 +127,7 @@ def library_layout(facts: Facts) -> Layout:
     return Layout(
         name="library",
         executable="",
+        interpreter="",
         executable_links=(),
         archive=archive_name(facts),
         library_archive=archive_name(facts),
@@ -155,6 +168,7 @@ def standard_layout(facts: Facts) -> Layout:
     return Layout(
         name="standard",
         executable=name,
+        interpreter=name,
         executable_links=tuple(links),
         archive=archive,
         library_archive=archive,
@@ -195,6 +209,7 @@ def fast_layout(facts: Facts) -> Layout:
 def isolated_layout(facts: Facts) -> Layout:
     """Return the ``isolated`` layout: that of ``fast``, with ``sys.path`` fixed by a file.
 
+    Where we have a launcher for the target's machine (:mod:`zipstrap.launcher`), it is the executable.
     Raises :class:`UnsupportedError` as :func:`standard_layout` does, and before 3.11.
     """
     fast = fast_layout(facts)
@@ -205,14 +220,17 @@ def isolated_layout(facts: Facts) -> Layout:
             cure="what comes nearest: --guard stop, and every start with -I -S",
         )
     search_path = (*fast.search_path, *fast.site_folders)
-    return dataclasses.replace(fast, name=_ISOLATED, search_path=search_path)
+    interpreter = fast.interpreter
+    if facts.platform == "linux" and facts.machine in launchers():
+        # one folder below the root, as bin is: run paths that lead from there to lib go on doing so
+        interpreter = f"{_LIBEXEC}/{interpreter.rpartition('/')[2]}"
+    return dataclasses.replace(fast, name=_ISOLATED, interpreter=interpreter, search_path=search_path)
 
 
-def path_file_text(layout: Layout) -> str:
-    """Return what the files of *layout* say that fix sys.path: a folder or archive a line, from theirs."""
-    folder = layout.executable.rpartition("/")[0]
-    up = "../" * (folder.count("/") + 1)
-    return "".join(f"{up}{path}\n" for path in layout.search_path)
+def path_file_text(layout: Layout, path: str) -> str:
+    """Return what *path*, a file of *layout* that fixes sys.path, says: a folder or archive a line."""
+    up = "../" * path.count("/")
+    return "".join(f"{up}{entry}\n" for entry in layout.search_path)
 
 
 def two_file_layout(facts: Facts) -> Layout:
@@ -261,7 +279,8 @@ def in_place_layout(facts: Facts, name: str) -> Layout:
     layout = tree_layout(facts, name)
     executable, prefix = facts.path(facts.executable), facts.path(facts.prefix)
     if executable.is_relative_to(prefix):
-        layout = dataclasses.replace(layout, executable=executable.relative_to(prefix).as_posix())
+        place = executable.relative_to(prefix).as_posix()
+        layout = dataclasses.replace(layout, executable=place, interpreter=place)
     return dataclasses.replace(layout, executable_links=())
 
 
@@ -288,9 +307,13 @@ def with_libdir(layout: Layout, libdir: str) -> Layout:
 
 
 def generation_layout(layout: Layout) -> Layout:
-    """Return *layout* as a generation has it: its executable lies apart from the prefix's scripts."""
-    name = layout.executable.rpartition("/")[2]
-    return dataclasses.replace(layout, executable=f"{_LIBEXEC}/{name}", executable_links=())
+    """Return *layout* as a generation has it: its executable lies apart from the prefix's scripts.
+
+    It has no launcher. That would make the generation's path the name of each start, where scripts and
+    children have to go by the prefix's, which stays the same through upgrades.
+    """
+    place = f"{_LIBEXEC}/{layout.executable.rpartition('/')[2]}"
+    return dataclasses.replace(layout, executable=place, interpreter=place, executable_links=())
 
 
 def shared_links(layout: Layout) -> dict[str, str]:

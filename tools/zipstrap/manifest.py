@@ -281,7 +281,8 @@ def _manifest(values: dict[str, Any]) -> Manifest:
     schema = values["schema_version"]
     if schema != _SCHEMA or not values["made_by"].startswith("zipstrap "):
         raise ValueError(f"schema_version {schema!r}, made by {values['made_by']!r}")
-    layout = values["layout"]
+    # trees that were made before there were launchers start their interpreter itself
+    layout = {"interpreter": values["layout"]["executable"], **values["layout"]}
     manifest = _record(
         Manifest,
         # trees that were made before there was a choice have them on disk
@@ -304,6 +305,7 @@ def _places(manifest: Manifest) -> Iterator[str]:
     layout = manifest.layout
     yield from (
         layout.executable,
+        layout.interpreter,
         layout.archive,
         layout.library_archive,
         layout.library,

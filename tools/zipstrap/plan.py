@@ -13,6 +13,7 @@ from .errors import UnsupportedError, UsageError
 from .hooks import HookFile, config_script, front_files
 from .interpreter import Facts
 from .inventory import Entry, Kind
+from .launcher import make_launcher
 from .layout import Layout, path_file_text, shared_links
 from .profiles import LeftOut, Selection
 
@@ -65,6 +66,7 @@ class FileKind(StrEnum):
     """What a file of the tree is."""
 
     EXECUTABLE = "executable"
+    LAUNCHER = "launcher"
     SHARED_LIBRARY = "shared library"
     EXTENSION = "extension"
     SOURCE = "source"
@@ -305,7 +307,7 @@ def make_plan(
         members=tuple(sorted(members, key=lambda member: member.name)),
         files=tuple(sorted(files, key=lambda file: file.path)),
         left_out=tuple(left_out),
-        notes=tuple(_notes(no_deflate, options, selection)),
+        notes=tuple(_notes(no_deflate, options, selection, layout)),
         boot=tuple(_boot_member(hook, layout) for hook in hooks if hook.place == "boot"),
         absent=tuple(sorted(absent)),
     )
@@ -446,23 +448,32 @@ def _interpreter(facts: Facts, layout: Layout, libraries: Sequence[str]) -> Iter
     if not layout.executable:
         return
     yield PlannedFile(
-        layout.executable, FileKind.EXECUTABLE, "the interpreter", mode=0o755, source=facts.executable
+        layout.interpreter, FileKind.EXECUTABLE, "the interpreter", mode=0o755, source=facts.executable
     )
+    if layout.has_launcher:
+        yield PlannedFile(
+            layout.executable,
+            FileKind.LAUNCHER,
+            "starts the interpreter under its own name, without variables that would come before the tree",
+            mode=0o755,
+            component="hooks",
+            data=make_launcher(facts.machine, layout.executable, layout.interpreter),
+        )
     target = layout.executable.rpartition("/")[2]
     for link in layout.executable_links:
         yield PlannedFile(link, FileKind.LINK, "another name of the interpreter", mode=0o777, link=target)
-    for path in layout.path_files[:1]:
-        yield PlannedFile(
-            path,
-            FileKind.HOOK,
-            "fixes sys.path; the interpreter looks for it beside the executable",
-            component="hooks",
-            data=path_file_text(layout).encode(),
-        )
-        name = path.rpartition("/")[2]
-        for link in layout.path_files[1:]:
+    links = {f"{link}._pth" for link in layout.executable_links}
+    for path in layout.path_files:
+        if path in links:
+            reason = "the same for another name of the interpreter"
+            yield PlannedFile(path, FileKind.LINK, reason, mode=0o777, link=f"{target}._pth")
+        else:
             yield PlannedFile(
-                link, FileKind.LINK, "the same for another name of the interpreter", mode=0o777, link=name
+                path,
+                FileKind.HOOK,
+                "fixes sys.path; the interpreter looks for it beside the executable",
+                component="hooks",
+                data=path_file_text(layout, path).encode(),
             )
     for library in dict.fromkeys(libraries):
         yield PlannedFile(
@@ -579,7 +590,12 @@ def _why_not_deflate(facts: Facts, selection: Selection) -> str | None:
     return None
 
 
-def _notes(no_deflate: str | None, options: Options, selection: Selection) -> Iterable[str]:
+def _notes(no_deflate: str | None, options: Options, selection: Selection, layout: Layout) -> Iterable[str]:
+    if layout.path_files and not layout.has_launcher:
+        yield (
+            "this has no launcher, so its starts go by the name that they are given and by the dynamic "
+            "loader's variables; trees for Linux on x86_64 and aarch64 have one, generations have not"
+        )
     if no_deflate is not None:
         what = "what is no bytecode" if options.compress == "dictionary" else "everything"
         yield f"{no_deflate}: the tree could not read a deflated archive, so {what} is stored"

@@ -100,7 +100,7 @@ def parts_of(
     libraries that each binary asks for: code that comes from one of those is no part of the binary.
     """
     extensions = _extensions(manifest)
-    core = [path for path in needs if path == manifest.layout.executable or "/libpython" in path]
+    core = [path for path in needs if path == manifest.layout.interpreter or "/libpython" in path]
     merged: dict[str, Part] = {}
     for part in bundled_parts():
         if not part.since <= manifest.target.feature_version <= part.until:

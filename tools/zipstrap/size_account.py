@@ -111,7 +111,9 @@ def _owner(path: str, layout: Layout) -> str:
     if path.startswith(f"{layout.library}/"):
         return _top(path.removeprefix(f"{layout.library}/").removeprefix("__pycache__/"))
     shared = layout.shared_libraries
-    is_interpreter = path == layout.executable or (shared and path.startswith(f"{shared}/"))
+    is_interpreter = path in (layout.executable, layout.interpreter) or (
+        shared and path.startswith(f"{shared}/")
+    )
     return _INTERPRETER if is_interpreter and not path.endswith(".zip") else _REST
 
 

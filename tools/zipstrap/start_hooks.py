@@ -257,9 +257,10 @@ def origin_of_path_file(path: Path, data: bytes) -> str:
     if not is_tree(tree):
         return "foreign"
     layout = load_manifest(tree).layout
-    if real.relative_to(tree).as_posix() not in layout.path_files:
+    place = real.relative_to(tree).as_posix()
+    if place not in layout.path_files:
         return "foreign"
-    return "ours" if data == path_file_text(layout).encode() else "changed"
+    return "ours" if data == path_file_text(layout, place).encode() else "changed"
 
 
 def _exists(path: str) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
     "BundledPart",
     "CheckData",
     "Component",
+    "LauncherCode",
     "MachineRule",
     "ProfileData",
     "SplitRule",
@@ -31,6 +32,7 @@ __all__ = [
     "foreign_names",
     "harmless_variables",
     "hot_modules",
+    "launchers",
     "machine_rules",
     "matches",
     "needed_modules",
@@ -146,6 +148,15 @@ class BundleRule:
 
 
 @dataclass(frozen=True, slots=True)
+class LauncherCode:
+    """The machine code of a launcher, for one kind of machine; *elf_machine* is its number in ELF files."""
+
+    machine: str
+    elf_machine: int
+    code: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Vector:
     """A way to put foreign code into a start, and how it is tried.
 
@@ -169,6 +180,8 @@ class Vector:
     executable: str | None
     #: why nothing in a tree can refuse it; empty where something can
     beyond: str
+    #: why only a launcher can refuse it, which the interpreter's own process comes too late for; else empty
+    before: str
     cause: str
     cure: str
 
@@ -307,6 +320,17 @@ def archive_rules() -> Mapping[str, ArchiveRule]:
 
 
 @functools.cache
+def launchers() -> Mapping[str, LauncherCode]:
+    """Return the code of launchers by machine, as ``uname`` calls it."""
+    return {
+        item["machine"]: LauncherCode(
+            item["machine"], item["elf_machine"], bytes.fromhex("".join(item["code"]))
+        )
+        for item in _load("launchers")["launchers"]
+    }
+
+
+@functools.cache
 def vectors() -> Mapping[str, Vector]:
     """Return the ways to put foreign code into a start by code, in order."""
     return {
@@ -326,6 +350,7 @@ def vectors() -> Mapping[str, Vector]:
             item.get("argv0"),
             item.get("executable"),
             item.get("beyond", ""),
+            item.get("before", ""),
             item["cause"],
             item["cure"],
         )

@@ -135,7 +135,7 @@ def _in_use(generation: Generation, *, ignore_unreadable: bool, tree: Path | Non
     """Return how *generation*, which may lie at another *tree* by now, is used; empty if it is not."""
     tree = tree or generation.tree
     layout = generation.manifest.layout
-    seen = find_users(tree, layout.executable)
+    seen = find_users(tree, layout.interpreter)
     if seen.users:
         return _say(seen.users)
     held, is_known = held_file(tree, _loaded_files(generation, tree))
@@ -153,7 +153,7 @@ def _in_use(generation: Generation, *, ignore_unreadable: bool, tree: Path | Non
 def _loaded_files(generation: Generation, tree: Path) -> list[str]:
     """Return what of *tree* processes run, map or hold open, the executable first."""
     layout = generation.manifest.layout
-    paths = [layout.executable, layout.archive, layout.library_archive]
+    paths = [layout.interpreter, layout.archive, layout.library_archive]
     paths += (record.path for record in generation.manifest.files if record.kind in _LOADED)
     return [path for path in dict.fromkeys(paths) if os.path.lexists(tree / path)]
 

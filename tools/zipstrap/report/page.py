@@ -70,6 +70,7 @@ _ROOMS = {
     "bytecode": "bytecode as files",
     "data": "data",
     "executable": "executable",
+    "launcher": "its launcher",
     "hook": "start-up hooks",
 }
 

@@ -236,12 +236,11 @@ def _path_not_fixed(evidence: Evidence) -> Iterator[Finding]:
     layout = evidence.layout
     if not layout.path_files:
         raise _NotRun("asked of the layout isolated, whose sys.path a file fixes")
-    expected = path_file_text(layout).encode()
     for path in layout.path_files:
         text = evidence.path_files.get(path)
         if text is None:
             yield Finding(f"{path} is missing", (path,))
-        elif text != expected:
+        elif text != path_file_text(layout, path).encode():
             yield Finding(f"{path} does not fix sys.path as the build did", (path,))
     fixed = [str(evidence.root / path) for path in layout.search_path]
     for boot in evidence.boots:
@@ -479,8 +478,8 @@ def _not_as_listed(evidence: Evidence) -> Iterator[Finding]:
 def _is_read(path: str, evidence: Evidence) -> bool:
     """Tell whether *path* lies where a start or an import could read it; pip puts other files elsewhere."""
     layout = evidence.layout
-    beside = layout.executable.rpartition("/")[0]
-    return path.startswith((f"{layout.library}/", f"{beside}/")) or path.rpartition("/")[0] in (
+    beside = (f"{each.rpartition('/')[0]}/" for each in (layout.executable, layout.interpreter))
+    return path.startswith((f"{layout.library}/", *beside)) or path.rpartition("/")[0] in (
         layout.shared_libraries,
         layout.archive.rpartition("/")[0],
     )

@@ -457,7 +457,7 @@ def _nearer_archives(
 ) -> tuple[Path, ...]:
     if layout.path_files:
         return ()  # nothing is searched: the file says where the archive is
-    starts = [(root / layout.executable).parent]
+    starts = [(root / layout.interpreter).parent]
     libpython = f"{layout.shared_libraries}/libpython"
     if target.feature_version >= (3, 14) and any(path.startswith(libpython) for path in files):
         starts.insert(0, root / layout.shared_libraries)
@@ -509,10 +509,12 @@ def _interpreters_below(
 
 
 def _start_files(target: Target, layout: Layout, files: Mapping[str, SeenFile]) -> tuple[str, ...]:
-    folder = layout.executable.rpartition("/")[0]
-    names = {"pyvenv.cfg", f"{folder}/pyvenv.cfg", f"{folder}/pybuilddir.txt"}
+    folders = {path.rpartition("/")[0] for path in (layout.executable, layout.interpreter)}
+    names = {f"{folder}/{name}" for folder in folders for name in ("pyvenv.cfg", "pybuilddir.txt")}
+    names.add("pyvenv.cfg")
     # before 3.11 a ._pth file is read on Windows only
-    places = (f"{folder}/", f"{layout.shared_libraries}/lib") if target.feature_version >= (3, 11) else ()
+    beside = tuple(f"{folder}/" for folder in folders)
+    places = (*beside, f"{layout.shared_libraries}/lib") if target.feature_version >= (3, 11) else ()
     return tuple(
         path
         for path in files
@@ -760,7 +762,7 @@ def _binaries(
     if target.platform != "linux":
         missing["linkage"] = "shared libraries are looked at on Linux only"
         return None, ()
-    executable = root / layout.executable
+    executable = root / layout.interpreter
     try:
         packed = _packed_elves(root, layout, archive, target, limits)
         read = functools.cache(lambda path: packed.get(path) or _elf(path))

@@ -34,6 +34,7 @@ __all__ = [
     "reason_not_tried",
     "unknown_variables",
     "variables_in",
+    "why_beyond",
 ]
 
 
@@ -128,9 +129,16 @@ def claims(layout: Layout, vector: Vector) -> bool:
     """Tell whether a tree of *layout* promises to refuse *vector*.
 
     Every layout promises that a start is the tree's own where nothing was planted. One whose ``sys.path`` is
-    fixed by a file promises the rest as well, but for what nothing in a tree can refuse.
+    fixed by a file promises the rest as well, but for what it cannot refuse.
     """
-    return vector.family == "none" or (bool(layout.path_files) and not vector.beyond)
+    return vector.family == "none" or (bool(layout.path_files) and not why_beyond(layout, vector))
+
+
+def why_beyond(layout: Layout, vector: Vector) -> str:
+    """Return why no tree of *layout* can refuse *vector*; nothing where one could."""
+    if vector.before and not layout.has_launcher:
+        return f"{vector.before}, and this tree has no launcher"
+    return vector.beyond
 
 
 def modes_of(layout: Layout) -> tuple[tuple[str, Mode], ...]:
@@ -157,6 +165,7 @@ def reason_not_tried(vector: Vector, target: Target, have: Iterable[str]) -> tup
 
 _WITHOUT: Mapping[str, tuple[Outcome, str]] = {
     "libpython": (Outcome.ABSENT, "libpython is linked into the executable"),
+    "launcher": (Outcome.ABSENT, "this tree has no launcher"),
     "link": (Outcome.ABSENT, "the executable has no other name in this tree"),
     "native": (Outcome.NOT_RUN, "no shared object can be made for this machine: there is no cc"),
     "locale": (Outcome.NOT_RUN, "there is no locale C.utf8 here to make another of"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Literal
 
-from .hijack import Cell, Matrix, Outcome, Row
+from .hijack import Cell, Matrix, Outcome, Row, why_beyond
 from .sarif import SarifResult, SarifRule, sarif_log
 
 __all__ = ["cell_text", "matrix_to_json", "matrix_to_sarif", "matrix_to_text"]
@@ -22,7 +22,7 @@ _FAMILIES = {
     "tree": "files added to the tree",
     "user": "files of the user's",
     "search": "what steers the search for the library",
-    "loader": "variables of the dynamic loader and the C library, which nothing in a tree can refuse",
+    "loader": "variables of the dynamic loader and the C library, which come before the interpreter",
     "permissions": "what others may write to",
     "program": "what the library reads later, when a program asks for it",
 }
@@ -69,7 +69,7 @@ def _lines(matrix: Matrix, *, verbose: bool) -> Iterator[str]:
     yield from _untried_lines(matrix)
     broken = [row.vector.code for row in matrix.rows if any(cell.broken for cell in row.cells)]
     for reason, beyond in _beyond(matrix).items():
-        yield f"beyond any tree: {', '.join(row.vector.code for row in beyond)}: {reason}"
+        yield f"beyond this tree: {', '.join(row.vector.code for row in beyond)}: {reason}"
     if broken:
         for row in matrix.rows:
             yield from (
@@ -86,8 +86,9 @@ def _beyond(matrix: Matrix) -> dict[str, list[Row]]:
     """Return what got control though the layout refuses all that can be refused, by the reason."""
     found: dict[str, list[Row]] = {}
     for row in matrix.rows if matrix.layout.path_files else ():
-        if row.vector.beyond and any(cell.outcome is Outcome.CONTROL for cell in row.cells):
-            found.setdefault(row.vector.beyond, []).append(row)
+        reason = why_beyond(matrix.layout, row.vector)
+        if reason and any(cell.outcome is Outcome.CONTROL for cell in row.cells):
+            found.setdefault(reason, []).append(row)
     return found
 
 
@@ -134,7 +135,7 @@ def matrix_to_json(matrix: Matrix) -> dict[str, Any]:
                 "title": row.vector.title,
                 "cause": row.vector.cause,
                 "cure": row.vector.cure,
-                "beyond": row.vector.beyond,
+                "beyond": why_beyond(matrix.layout, row.vector),
                 "cells": [
                     {
                         "mode": cell.mode,

@@ -9,6 +9,7 @@ Braces in ``data/hijack.json`` stand for these places:
 * ``above``, ``tree``: the copy and the folder that it is in; ``bin``, ``library``, ``dynload``, ``site``,
   ``archive``, ``library_archive``, ``libpython``, ``libpython_folder``: its own; ``sites`` is each of its
   site folders; ``name`` the executable's name, ``link`` another one that leads to it
+* ``interpreter``, ``behind``: what runs, which a launcher may start, and its folder
 * ``foreign``: a folder of others; ``cwd``, ``home``, ``scripts``: current folder, the user's, the script's
 * ``user_site``: from a user's base to the site folder; ``platlibdir``; ``tree_library``: as ``library``
 """
@@ -69,6 +70,7 @@ __all__ = ["PLACES", "PLANTS", "STARTS", "hijack_tree"]
 PLACES = frozenset(
     {
         *("above", "tree", "bin", "library", "tree_library", "dynload", "site", "sites", "name", "link"),
+        *("interpreter", "behind"),
         *("archive", "library_archive", "libpython", "libpython_stem", "libpython_folder"),
         *("foreign", "cwd", "home", "scripts", "user_site", "platlibdir"),
     }
@@ -191,7 +193,7 @@ def _library_names(manifest: Manifest) -> frozenset[str]:
 
 def _variables_of(root: Path, layout: Layout) -> frozenset[str]:
     found: set[str] = set()
-    for path in (root / layout.executable, *(root / layout.shared_libraries).glob("libpython*")):
+    for path in (root / layout.interpreter, *(root / layout.shared_libraries).glob("libpython*")):
         with contextlib.suppress(OSError):
             found |= variables_in(path.read_bytes())
     return frozenset(found)
@@ -309,7 +311,7 @@ class _Tries:
     @functools.cached_property
     def libpython(self) -> str | None:
         """The tree's libpython as the loader finds it; None where it is linked into the executable."""
-        elf = read_elf(self.root / self.layout.executable)
+        elf = read_elf(self.root / self.layout.interpreter)
         names = () if elf is None else elf.needed
         path = next((name for name in names if name.startswith("libpython")), None)
         place = f"{self.layout.shared_libraries}/{path}"
@@ -318,7 +320,7 @@ class _Tries:
     @functools.cached_property
     def libraries(self) -> dict[str, Path]:
         """The shared libraries that the executable needs, by name; the C library and the loader apart."""
-        linkage = resolve_linkage(self.root / self.layout.executable, ())
+        linkage = resolve_linkage(self.root / self.layout.interpreter, ())
         return {
             library.soname: library.path
             for library in (*linkage.private, *linkage.system)
@@ -335,6 +337,8 @@ class _Tries:
             found.add("libpython")
         if self.layout.executable_links:
             found.add("link")
+        if self.layout.has_launcher:
+            found.add("launcher")
         if can_make_native(self.target.machine, self.target.platform):
             found.add("native")
         if _LOCALE.is_file():
@@ -414,6 +418,8 @@ class _Slot:
             "tree": str(tree),
             "bin": str((tree / layout.executable).parent),
             "name": Path(layout.executable).name,
+            "interpreter": str(tree / layout.interpreter),
+            "behind": str((tree / layout.interpreter).parent),
             "link": Path(links[-1]).name if links else "",
             "library": str(tree / layout.library),
             "tree_library": str(tree / layout.library),
