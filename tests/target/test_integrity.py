@@ -179,14 +179,15 @@ def test_every_flip_in_what_is_small_is_found(copy: Path, digest: str) -> None:
 
 
 def test_every_flip_in_what_fixes_the_path_is_found(guarded: Tree, tmp_path: Path) -> None:
-    """Of each byte of the ._pth file and of the archive with the digests, by ``verify --expect``."""
+    """Of each byte of the launcher, the ._pth files and the archive with digests: ``verify --expect``."""
     copy = tmp_path / "T"
     shutil.copytree(guarded.root, copy, symlinks=True)
     random = Random(8)
     manifest = guarded.manifest
     known = check_integrity(copy, manifest).hashed
     flips = 0
-    places = [*manifest.layout.path_files[:1], manifest.layout.archive]
+    layout = manifest.layout
+    places = [*([layout.executable] if layout.has_launcher else ()), *layout.path_files, layout.archive]
     for place in places:
         path = copy / place
         size = path.stat().st_size
