@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .archive import MemberRecord, archive_time, read_archive
 from .boot_record import hasher_of
@@ -17,7 +18,6 @@ from .destination import check_destination, check_tree_path, new_file, new_folde
 from .errors import FileError, UsageError
 from .headers import find_headers
 from .hooks import HookFile, hook_files
-from .hot import modules_of_commands
 from .imports import (
     GUARDED,
     REQUIRED,
@@ -57,11 +57,12 @@ from .profiles import (
     start_modules,
     takes,
 )
-from .size_account import TooLarge, make_account, weigh
 from .stage import Written, copying, own_extensions, stage, write_archive_file
-from .trace import Trace, check_traces, load_trace, merge
 from .verify.report import Verification
 from .verify.run import verify_tree
+
+if TYPE_CHECKING:
+    from .trace import Trace
 
 __all__ = [
     "BuildFailed",
@@ -228,7 +229,7 @@ def prepare(
         settings.options,
         hooks,
         libraries,
-        modules_of_commands(facts, settings.options.hot_of, os.environ if environ is None else environ),
+        _hot(facts, settings.options, environ),
         further,
         tuple(name for names in absent.values() for name in names),
     )
@@ -242,6 +243,15 @@ def prepare(
     return Prepared(plan, reader, linkage, broken, notes, optional, trace, inventory)
 
 
+def _hot(facts: Facts, options: Options, environ: Mapping[str, str] | None) -> frozenset[str]:
+    """Return the modules that stay stored because commands of the user import them."""
+    if not options.hot_of:
+        return frozenset()
+    from .hot import modules_of_commands
+
+    return modules_of_commands(facts, options.hot_of, os.environ if environ is None else environ)
+
+
 def _trace_of(settings: Settings, facts: Facts) -> Trace | None:
     if not settings.traces:
         if settings.profile == TRACE_PROFILE:
@@ -250,6 +260,8 @@ def _trace_of(settings: Settings, facts: Facts) -> Trace | None:
                 cure="make one with zipstrap trace -- COMMAND, and name it with --trace FILE",
             )
         return None
+    from .trace import check_traces, load_trace, merge
+
     traces = {str(path): load_trace(path) for path in settings.traces}
     check_traces(traces, facts)
     return merge(tuple(traces.values()))
@@ -543,6 +555,8 @@ def _check_size(
     """Raise :class:`TooLarge` if what was made takes more than it may, with an account by package."""
     if settings.max_size is None or size <= settings.max_size or prepared.inventory is None:
         return
+    from .size_account import TooLarge, make_account, weigh
+
     plan, inventory = prepared.plan, prepared.inventory
     sources = _sources(inventory)
     names = {member.module for member in plan.members} | {file.module for file in plan.files}

@@ -301,15 +301,14 @@ def _files(
     for path, entry in _entries(root, layout, manifest):
         status = entry.stat(follow_symlinks=False)
         mode = stat.S_IMODE(status.st_mode)
-        whole = Path(entry.path)
         if stat.S_ISLNK(status.st_mode):
             leads_to = "folder" if entry.is_dir() else "file" if entry.is_file() else None
-            seen = SeenFile("link", mode, link=str(whole.readlink()), leads_to=leads_to)
+            seen = SeenFile("link", mode, link=str(Path(entry.path).readlink()), leads_to=leads_to)
         elif stat.S_ISDIR(status.st_mode):
             seen = SeenFile("folder", mode)
         elif stat.S_ISREG(status.st_mode):
             # a file of another size has changed; there is no need to hash it
-            sha256 = hashes.of(path, whole, status) if known.get(path) == status.st_size else None
+            sha256 = hashes.of(path, Path(entry.path), status) if known.get(path) == status.st_size else None
             seen = SeenFile("file", mode, status.st_size, sha256=sha256)
         else:
             seen = SeenFile("special", mode)
@@ -441,13 +440,13 @@ def _hooks(root: Path, layout: Layout, manifest: Manifest | None) -> tuple[Forei
 
     What the build did, the manifest knows.
     """
-    ours = set() if manifest is None else {root / record.path for record in manifest.files}
+    ours = set() if manifest is None else {f"{root}/{record.path}" for record in manifest.files}
     places = (layout.library, *layout.site_folders)
     found = list_hooks([folder for name in places if (folder := root / name).is_dir()])
     others = {
         path: data
         for path, data in found.items()
-        if path not in ours and not (data is not None and is_written(path.name, data))
+        if str(path) not in ours and not (data is not None and is_written(path.name, data))
     }
     return judge_hooks(others, {})
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zipstrap.archive import Limits
-from zipstrap.conversion import conversion_of
 from zipstrap.errors import UsageError
 from zipstrap.interpreter import Facts
 from zipstrap.layout import archive_name, archive_path, in_place_layout
@@ -133,6 +132,8 @@ def verify_interpreter(
         raise UsageError(
             "this interpreter has no manifest, which --expect is about", file=root, cure="name a tree"
         )
+    from zipstrap.conversion import conversion_of
+
     conversion = conversion_of(facts)
     if conversion is not None:
         name = conversion.layout
