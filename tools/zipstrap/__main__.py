@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 __all__ = ["main"]
@@ -9,6 +10,8 @@ __all__ = ["main"]
 
 def main() -> int:
     """Run the command line and return the exit status; an interrupt while it is being loaded counts too."""
+    # most of what a run makes lives to its end: the collector would look at all of it again and again
+    gc.set_threshold(100_000, 50, 50)
     try:
         from .cli import main as run
 

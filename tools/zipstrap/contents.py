@@ -13,7 +13,14 @@ from .compress import compress_members
 from .errors import FileError, Problem
 from .plan import Plan, PlannedFile, PlannedMember
 
-__all__ = ["Contents", "SourceReader", "bytecode_path", "make_contents", "namespace_members"]
+__all__ = [
+    "Contents",
+    "SourceReader",
+    "bytecode_path",
+    "content_of",
+    "make_contents",
+    "namespace_members",
+]
 
 #: namespace folders need an entry of their own: zipimport makes them up only from 3.14 on (measured)
 _IMPLICIT_FOLDERS_SINCE = (3, 14)
@@ -38,7 +45,7 @@ class SourceReader:
         data = self._read.get(path)
         if data is None:
             try:
-                data = _content_of(path)
+                data = content_of(path)
             except OSError as error:
                 self._problems[path] = Problem(f"cannot be read ({error.strerror or error})", path)
                 data = b""
@@ -65,8 +72,11 @@ class SourceReader:
             )
 
 
-def _content_of(path: str) -> bytes:
-    """Return what is in the file *path*; without the layers of a stream, which cost more than to read it."""
+def content_of(path: str) -> bytes:
+    """Return what is in the file *path*, without the layers of a stream, which cost more than to read it.
+
+    Raises OSError for what cannot be read.
+    """
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         expected = os.fstat(handle).st_size

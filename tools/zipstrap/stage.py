@@ -19,7 +19,7 @@ from typing import BinaryIO, cast
 from .archive import Member, MemberRecord, write_archive
 from .boot_record import SHIM_MEMBER, covered_files, digest_members, hasher_of, record_member, shim_member
 from .compress import own_name
-from .contents import Contents, SourceReader, bytecode_path
+from .contents import Contents, SourceReader, bytecode_path, content_of
 from .destination import writing
 from .errors import FileError, cure_of
 from .linkage import Linkage, plan_run_paths, read_elf, set_run_path
@@ -146,8 +146,16 @@ def _size_of(file: PlannedFile) -> int:
 
 
 def _copy_and_hash(file: PlannedFile, path: Path) -> tuple[int, str | None]:
+    source = file.source or ""
+    if file.kind not in _ELF_KINDS and _size_of(file) <= _CHUNK:
+        # to read it, and once more to hash the copy, would cost more than the kernel saves
+        with _reading(Path(source)):
+            data = content_of(source)
+        with writing(path):
+            _write_new(path, data, file.mode)
+        return len(data), hashlib.sha256(data).hexdigest()
     with writing(path):
-        copy_file(Path(file.source or ""), path)
+        copy_file(Path(source), path)
         path.chmod(file.mode)
         # a binary's run path is still to be set
         return (0, None) if file.kind in _ELF_KINDS else digest_of(path)
@@ -358,6 +366,9 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
         written = os.write(handle, data) if data else 0
         while written < len(data):
             written += os.write(handle, memoryview(data)[written:])
+        # a disk that loses what it says it has written is found by this, and not by the hash of the data
+        if os.fstat(handle).st_size != len(data):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         os.fchmod(handle, mode)  # whatever the umask
     finally:
         os.close(handle)
