@@ -61,6 +61,19 @@ def test_an_empty_start_takes_few_instructions(
     assert counts["fast"] <= BOUND * counts[BASE], counts
 
 
+def test_what_a_launcher_starts_is_counted(interpreters: Sequence[Target], tmp_path: Path) -> None:
+    """Not the launcher alone, which is done when the interpreter begins."""
+    target = usual(interpreters)
+    if target.version < (3, 11):
+        pytest.skip("no CPython 3.11 or later here, and before it there is no layout isolated")
+    how = started(tmp_path)
+    counter = find_counter(how)
+    if isinstance(counter, str):
+        pytest.skip(f"instructions cannot be counted: {counter}")
+    made = side(COLUMNS["isolated"], target, tmp_path / "T")
+    assert count_instructions(counter, [str(made.executable), "-B", "-c", "pass"], how) > 10_000_000
+
+
 @pytest.fixture(scope="module")
 def tree(interpreters: Sequence[Target], tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """Give a small tree; whoever measures it leaves it as it is."""

@@ -70,7 +70,11 @@ def parse_perf(text: str) -> int | None:
 _PERF = Counter("perf", ("perf", "stat", "-x,", "-e", "instructions:u", "--"), parse_perf)
 _CACHEGRIND = Counter(
     "cachegrind",
-    ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", "--"),
+    # children too: a launcher becomes the interpreter
+    (
+        *("valgrind", "--trace-children=yes", "--tool=cachegrind", "--cache-sim=no"),
+        *("--cachegrind-out-file=/dev/null", "--"),
+    ),
     parse_cachegrind,
 )
 
