@@ -96,6 +96,6 @@ names:                                  // up to an empty one; what begins like 
     .asciz  "__PYVENV_LAUNCHER__="
     .byte   0
 message:
-    .ascii  "zipstrap: the interpreter of this tree cannot be started: it or /proc is missing; stopped\n"
+    .ascii  "zipstrap: this tree's interpreter (libexec) cannot be started, or there is no /proc; stopped\n"
 message_end:
 interpreter:

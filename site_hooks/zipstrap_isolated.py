@@ -43,8 +43,15 @@ def ignore_environment():
         for option in filters.split(","):
             if option in sys.warnoptions and option not in given:
                 sys.warnoptions.remove(option)
-    # Each names a module or a folder of modules that is imported when a program asks.
-    for name in (b"PYTHONBREAKPOINT", b"_PYTHON_SYSCONFIGDATA_NAME", b"_PYTHON_SYSCONFIGDATA_PATH"):
+    # The library reads these when it is asked, in isolated starts too: what breakpoint() calls, a file that
+    # prompts written in Python run first, and from where sysconfig takes what it says of the build.
+    for name in (
+        b"PYTHONBREAKPOINT",
+        b"PYTHONSTARTUP",
+        b"_PYTHON_PROJECT_BASE",
+        b"_PYTHON_SYSCONFIGDATA_NAME",
+        b"_PYTHON_SYSCONFIGDATA_PATH",
+    ):
         if environ.pop(name, None) is not None:
             unsetenv(name)
 

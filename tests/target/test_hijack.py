@@ -43,7 +43,7 @@ NEVER = {
 }
 
 #: -I does not keep the interpreter from reading these
-READ_EVEN_SO = {"ZH107", "ZH108", "ZH109"}
+READ_EVEN_SO = {"ZH107", "ZH108", "ZH109", "ZH117", "ZH118"}
 
 
 def cells(matrix: Matrix, code: str) -> dict[str, Cell]:
@@ -190,6 +190,11 @@ def test_an_isolated_start_yields_to_nothing_that_a_tree_can_refuse(isolated: Tr
     failed = {row.vector.code for row in matrix.rows if row.cells[0].outcome is Outcome.FAILED}
     # nothing else is found where the archive is missing; a locale whose charset nothing converts is refused
     assert failed <= {"ZH507", "ZH509", "ZH604"}
+
+
+def test_an_isolated_tree_says_why_it_makes_no_environments(isolated: Tree) -> None:
+    done = isolated.run("-c", "import venv")
+    assert "would be this tree's own, and pip would change it; build it with --include venv" in done.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("-W", "error::ResourceWarning")], ids=["no -W", "-W"])

@@ -275,6 +275,36 @@ def test_the_launcher_refuses_what_comes_before_the_interpreter(without_site: Tr
     assert done.returncode == 121, done.stderr
 
 
+def test_no_environment_is_made_on_top(without_site: Tree, tmp_path: Path) -> None:
+    """Its starts would be the tree's own, and what it installs would go into the tree."""
+    done = without_site.run("-m", "venv", str(tmp_path / "V"))
+    assert (done.returncode, done.stderr.strip()) == (1, f"{without_site.executable}: No module named venv")
+    assert os.listdir(tmp_path) == []
+    done = without_site.run("-c", "import venv")
+    assert "zipstrap: this tree leaves out venv: " in done.stderr
+
+
+def test_no_other_tree_is_made_of_one(without_site: Tree, tmp_path: Path) -> None:
+    """Its executable is a launcher, and its importer is not that of an installation."""
+    done = zipstrap("build", without_site.executable, "-o", tmp_path / "T")
+    assert done.returncode == 5, done.stderr
+    assert "name the interpreter that the tree was made of" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_the_library_reads_later_is_gone(without_site: Tree, tmp_path: Path) -> None:
+    variables = dict.fromkeys(
+        ("PYTHONBREAKPOINT", "PYTHONSTARTUP", "_PYTHON_PROJECT_BASE", "_PYTHON_SYSCONFIGDATA_NAME"),
+        str(tmp_path),
+    )
+    code = "import os, subprocess; print(sorted(os.environ)); subprocess.run(['/usr/bin/env'])"
+    done = without_site.run("-c", code, env={**variables, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    for name in variables:
+        assert name not in done.stdout
+    assert "PYTHONPATH" in done.stdout
+
+
 def test_children_are_started_as_the_program_is(without_site: Tree) -> None:
     done = without_site.run(
         "-c",

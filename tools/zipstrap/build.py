@@ -15,7 +15,7 @@ from .compile import BytecodeCache
 from .config import default_cache_folder
 from .contents import Contents, SourceReader, make_contents
 from .destination import check_destination, check_tree_path, new_file, new_folder, writing
-from .errors import FileError, UsageError
+from .errors import FileError, UnsupportedError, UsageError
 from .headers import find_headers
 from .hooks import HookFile, hook_files
 from .imports import (
@@ -45,11 +45,20 @@ from .layout import (
     with_libdir,
 )
 from .linkage import Linkage, resolve_linkage
-from .manifest import MANIFEST_NAME, FileRecord, Manifest, is_tree, make_manifest, manifest_to_json
+from .manifest import (
+    MANIFEST_NAME,
+    FileRecord,
+    Manifest,
+    is_tree,
+    load_manifest,
+    make_manifest,
+    manifest_to_json,
+)
 from .plan import Options, Plan, generation_files, header_files, make_plan, readers
 from .profiles import (
     EXCLUDED,
     TRACE_PROFILE,
+    LeftOut,
     Selection,
     absent_modules,
     parse_request,
@@ -173,6 +182,7 @@ def prepare(
     *in_place* is for an installation that gets archives, and whose other files are its own; a
     *generation* is a tree in a prefix that has others.
     """
+    _check_source(facts)
     if archive_only:
         layout = library_layout(facts)
     elif settings.options.extensions == "archive" and settings.layout == "fast":
@@ -200,13 +210,13 @@ def prepare(
         request, inventory, imported_by(hook.data for hook in hooks if hook.place == "archive")
     )
     if start is None:
-        selection = select(inventory, facts, request)
+        selection = _without_environments(select(inventory, facts, request), layout, settings)
         broken = _broken_imports(facts, inventory, selection, reader)
     else:
         kinds = (REQUIRED, GUARDED) if request.profile.guarded else (REQUIRED,)
         graph = scan_imports(Path(facts.executable), _sources(inventory), start, closure=True, follow=kinds)
         reached = closure(graph, start, kinds=kinds)
-        selection = select(inventory, facts, request, reached)
+        selection = _without_environments(select(inventory, facts, request, reached), layout, settings)
         broken = broken_by(graph, selection.kept_modules, selection.left_out_modules)
         if not request.profile.guarded:
             optional = _optional_imports(facts, inventory, selection, broken)
@@ -241,6 +251,33 @@ def prepare(
         plan = dataclasses.replace(plan, files=files)
     notes = (*plan.notes, *_trace_notes(trace, inventory), *_linkage_notes(linkage))
     return Prepared(plan, reader, linkage, broken, notes, optional, trace, inventory)
+
+
+def _check_source(facts: Facts) -> None:
+    """Raise :class:`UnsupportedError` for an interpreter that is an isolated tree's own.
+
+    Its prefix is what the importer says, and its executable a launcher, which is none.
+    """
+    prefix = Path(facts.prefix)
+    if is_tree(prefix) and load_manifest(prefix).layout.path_files:
+        raise UnsupportedError(
+            f"{facts.name} is that of a tree of the layout isolated, which cannot be made into another",
+            file=facts.executable,
+            cure="name the interpreter that the tree was made of",
+        )
+
+
+def _without_environments(selection: Selection, layout: Layout, settings: Settings) -> Selection:
+    """Leave venv out where every start is the tree's own: what it installs would go into the tree. Pure."""
+    if not layout.path_files or "venv" in settings.include:
+        return selection
+    gone = [entry for entry in selection.kept if entry.path.startswith("venv/")]
+    reason = "the starts of a virtual environment would be this tree's own, and pip would change it"
+    return dataclasses.replace(
+        selection,
+        kept=tuple(entry for entry in selection.kept if entry not in gone),
+        left_out=(*selection.left_out, *(LeftOut(entry, reason) for entry in gone)),
+    )
 
 
 def _hot(facts: Facts, options: Options, environ: Mapping[str, str] | None) -> frozenset[str]:

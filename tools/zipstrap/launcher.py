@@ -23,7 +23,9 @@ __all__ = ["make_launcher"]
 _ET_DYN = 3
 _PT_LOAD, _PT_GNU_STACK = 1, 0x6474E551
 _READ, _WRITE, _EXECUTE = 4, 2, 1
-_HEADER, _PROGRAM_HEADER = 64, 56
+_SHT_PROGBITS, _SHT_STRTAB = 1, 3
+_SHF_ALLOC, _SHF_EXECINSTR = 2, 4
+_HEADER, _PROGRAM_HEADER, _SECTION_HEADER = 64, 56, 64
 #: of the largest pages that a kernel may have: 64 KiB on 64-bit ARM
 _ALIGNMENT = 0x10000
 
@@ -41,10 +43,18 @@ def make_launcher(machine: str, launcher: str, interpreter: str) -> bytes:
     start = _HEADER + 2 * _PROGRAM_HEADER
     rest = code.code + path.encode("utf-8", "surrogateescape") + b"\0"
     size = start + len(rest)
+    names = b"\0.text\0.shstrtab\0"
+    sections = -(-(size + len(names)) // 8) * 8
     head = b"\x7fELF\2\1\1" + bytes(9)
-    head += struct.pack("<HHIQQQI", _ET_DYN, code.elf_machine, 1, start, _HEADER, 0, 0)
-    head += struct.pack("<HHHHHH", _HEADER, _PROGRAM_HEADER, 2, 0, 0, 0)
+    head += struct.pack("<HHIQQQI", _ET_DYN, code.elf_machine, 1, start, _HEADER, sections, 0)
+    head += struct.pack("<HHHHHH", _HEADER, _PROGRAM_HEADER, 2, _SECTION_HEADER, 3, 2)
     head += struct.pack("<IIQQQQQQ", _PT_LOAD, _READ | _EXECUTE, 0, 0, 0, size, size, _ALIGNMENT)
     # without it, the stack could be run
     head += struct.pack("<IIQQQQQQ", _PT_GNU_STACK, _READ | _WRITE, 0, 0, 0, 0, 0, 16)
-    return head + rest
+    # nothing needs the sections to run it, but strip, which packagers let loose on what is in bin
+    table = bytes(_SECTION_HEADER)
+    table += struct.pack(
+        "<IIQQQQIIQQ", 1, _SHT_PROGBITS, _SHF_ALLOC | _SHF_EXECINSTR, start, start, len(rest), 0, 0, 4, 0
+    )
+    table += struct.pack("<IIQQQQIIQQ", 7, _SHT_STRTAB, 0, 0, size, len(names), 0, 0, 1, 0)
+    return (head + rest + names).ljust(sections, b"\0") + table

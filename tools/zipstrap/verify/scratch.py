@@ -77,9 +77,12 @@ PLACES = frozenset(
 )
 
 #: the ways to start: a program with -c, one that calls breakpoint() or asks sysconfig, a module with -m,
-#: scripts, a prompt, and a prompt after the program
+#: scripts, a prompt, that of asyncio, and a prompt after the program, asked for or not
 STARTS = frozenset(
-    {"command", "breakpoint", "sysconfig", "module", "script", "tree script", "prompt", "inspected"}
+    {
+        *("command", "breakpoint", "sysconfig", "module", "script", "tree script"),
+        *("prompt", "asyncio prompt", "kept prompt", "inspected"),
+    }
 )
 
 #: seconds for each start
@@ -722,7 +725,7 @@ class _Slot:
         command = [name, "-B", *vector.arguments, *mode.arguments]
         imports = [_VICTIM, *([self._tries.on_disk] if self._tries.on_disk else [])]
         program = _IMPORTS % (imports,) + worker_source("boot_probe")
-        at_prompt = vector.start in ("prompt", "inspected")
+        at_prompt = vector.start == "inspected" or vector.start.endswith("prompt")
         typed = b""
         if vector.start in ("script", "tree script"):
             folder = "scripts" if vector.start == "script" else "bin"
@@ -734,7 +737,8 @@ class _Slot:
             command += [str(script), str(answer)]
         elif vector.start == "module":
             command += ["-m", _VICTIM]
-        elif vector.start == "prompt":
+        elif vector.start in ("prompt", "asyncio prompt"):
+            command += ["-m", "asyncio"] if vector.start == "asyncio prompt" else []
             script = self._folder / "program.py"
             script.write_text(program, encoding="utf-8")
             typed = (
@@ -745,6 +749,8 @@ class _Slot:
             command += ["-c", program, str(answer)]
             line = self._line(Path("the terminal"), "typed", ("__main__",))
             typed = f"import os; os.write(os.open({str(self._marks)!r}, 0o2101, 0o666), {line!r})\n".encode()
+        elif vector.start == "kept prompt":
+            command += ["-i", "-c", program, str(answer)]
         else:
             before = (
                 "import sysconfig; sysconfig.get_config_var('CC')\n" if vector.start == "sysconfig" else ""
