@@ -79,6 +79,8 @@ def column_settings(
     return Settings(
         profile=profile,
         layout=column.layout,
+        # a tree of the layout isolated has it when it is asked for, and all columns are to have the same
+        include=("venv",) if column.layout == "isolated" else (),
         exclude=("dev",),  # what is for builders of extension modules would only be copied around
         options=Options(**{"optimize": optimize, **chosen}),
         jobs=jobs,
