@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from zipstrap import cli
-from zipstrap.contents import SourceReader
+from zipstrap.contents import SourceReader, content_of
 from zipstrap.manifest import load_manifest
 
 from .interpreters import Target, find_python2, lack
@@ -578,18 +578,17 @@ def test_limit_of_file_size(place: Place, one: Target) -> None:
 @pytest.fixture
 def reader_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, bytes | OSError]], None]:
     """Give ``reader_of({name: outcome})``, which changes what the sources of these names hold."""
-    read_bytes = Path.read_bytes
 
     def patch(outcomes: dict[str, bytes | OSError]) -> None:
-        def read(path: Path) -> bytes:
-            outcome = outcomes.get(path.name)
+        def read(path: str) -> bytes:
+            outcome = outcomes.get(Path(path).name)
             if outcome is None:
-                return read_bytes(path)
+                return content_of(path)
             if isinstance(outcome, OSError):
                 raise outcome
             return outcome
 
-        monkeypatch.setattr(Path, "read_bytes", read)
+        monkeypatch.setattr("zipstrap.contents.content_of", read)
 
     return patch
 
