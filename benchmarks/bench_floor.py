@@ -23,6 +23,7 @@ from pathlib import Path
 from zipstrap import cli
 from zipstrap.archive import read_archive
 from zipstrap.bench.cases import bench_data, imports_of
+from zipstrap.bench.measure import Started, measure
 from zipstrap.interpreter import find_interpreter
 from zipstrap.manifest import load_manifest
 from zipstrap.worker import clean_environment
@@ -97,18 +98,6 @@ def make_floor(tree: Path, script: Path, folder: Path) -> Path:
     return floor
 
 
-def cpu(command: list[str], environ: dict[str, str]) -> float:
-    """Return the CPU time of *command* in seconds."""
-    null = os.open(os.devnull, os.O_RDWR)
-    actions = [(os.POSIX_SPAWN_DUP2, null, stream) for stream in (0, 1, 2)]
-    process = os.posix_spawn(command[0], command, environ, file_actions=actions)
-    os.close(null)
-    _, status, used = os.wait4(process, 0)
-    if status:
-        raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
-    return used.ru_utime + used.ru_stime
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("python", nargs="?")
@@ -134,14 +123,11 @@ def main() -> None:
             "fast": [started["fast"], "-B", str(script)],
             "floor": [started["fast"], "-B", str(floor)],
         }
-        environ = clean_environment()
-        ratios: dict[str, list[float]] = {side: [] for side in sides}
-        for number in range(arguments.pairs):
-            order = list(sides)
-            order = order[number % len(order) :] + order[: number % len(order)]
-            times = {side: cpu(sides[side], environ) for side in order}
-            for side in sides:
-                ratios[side].append(times[side] / times["directory"])
+        runs = measure(sides, Started(clean_environment(), folder), arguments.pairs)
+    ratios = {
+        side: [run.cpu / base.cpu for run, base in zip(each, runs["directory"], strict=True)]
+        for side, each in runs.items()
+    }
     print(f"{facts.name}, {arguments.pairs} rounds; medians (quartiles) of the CPU time, as a ratio")
     for side, values in ratios.items():
         low, middle, high = statistics.quantiles(values, n=4)

@@ -89,15 +89,4 @@ fail:
     mov     edi, 121
     syscall
 
-self:
-    .asciz  "/proc/self/exe"
-names:                                  # up to an empty one; what begins like that is dropped
-    .asciz  "LD_"
-    .asciz  "GCONV_PATH="
-    .asciz  "PYTHONEXECUTABLE="
-    .asciz  "__PYVENV_LAUNCHER__="
-    .byte   0
-message:
-    .ascii  "zipstrap: this tree's interpreter (libexec) cannot be started, or there is no /proc; stopped\n"
-message_end:
-interpreter:
+    .include "launcher_data.s"
