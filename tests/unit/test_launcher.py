@@ -87,6 +87,7 @@ def start(
     done = subprocess.run(
         [*command, "-c", code],
         executable=None if runner else str(path),
+        cwd="/",  # keeps posix_spawn() out, which refuses an empty name (3.13+)
         env=environ,
         capture_output=True,
         text=True,
