@@ -282,6 +282,7 @@ def set_boot_aside():
             collector.unfreeze()
         return create(spec)
 
+    global collector
     create = _imp.create_builtin
     collector = create(ModuleSpec("gc", None))
     sys.modules.pop("gc", None)

@@ -508,6 +508,39 @@ def reduce(self):
     return external.SourceFileLoader, (self.name, self.path)
 
 
+def leave():
+    """Spare the exit what nobody would notice; the last function of `atexit` to be called."""
+    try:
+        raise ImportError
+    except ImportError as error:
+        if error.__traceback__.tb_frame.f_back is not None:
+            return  # atexit._run_exitfuncs(): the process goes on
+    try:
+        space = {"__name__": "zipstrap_exit"}
+        exec(ROOT.get_code("zipstrap_exit"), space)
+        if space["nobody_notices"](collector, FOLDER, FOLDERS[1] + "/"):
+            collector.freeze()
+    except BaseException:  # of an audit hook's making, perhaps: the exit is CPython's own
+        pass
+
+
+def at_exit():
+    """Let `leave` be called last of all at exit, where the boot has been set aside."""
+    flags = sys.flags
+    # up to 3.9 a second module atexit would take the first one's place
+    if "collector" not in globals() or MENDS or flags.dev_mode or flags.verbose:
+        return
+    atexit = sys.modules.get("atexit")
+    if atexit is None:
+        from _imp import create_builtin
+
+        atexit = create_builtin(ModuleSpec("atexit", None))
+        sys.modules.pop("atexit", None)
+    if not atexit._ncallbacks():
+        atexit.register(leave)
+
+
+at_exit()
 if not BOOT or "watch" not in globals():
     # site has run: what it did not ask for (_bootlocale) is as quickly read from its own place
     LibraryImporter.get_code = Rest.get_code

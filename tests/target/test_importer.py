@@ -10,12 +10,13 @@ import subprocess
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from zipstrap.worker import clean_environment
 
+from .exits import CUT_SHORT, SHOWN, UNSEEN, VERDICT
 from .interpreters import Target, lack
 from .probes import KNOWN, PROBES, STORM, Probe
 from .trees import Tree, make_tree
@@ -139,12 +140,6 @@ def test_no_probe_differs(pair: Pair) -> None:
         if probe.since <= version <= probe.until and not _is_known(probe.name, version)
     ]
     assert len(probes) > 200
-    if "ZIPSTRAP_TEST_ALL_PROBES" not in os.environ:
-        # a part of them, to be quick: of other ones in each version, and fewer where CI runs CPython's suite
-        step = 8 if version in ((3, 8), (3, 11), (3, 13), (3, 15)) else 4
-        chosen = probes[version[1] % step :: step]
-        # what every start does to the collector is looked at on each version
-        probes = [probe for probe in probes if probe in chosen or probe.name.startswith("collect")]
     assert "\n".join(filter(None, _differences(pair, probes).values())) == ""
 
 
@@ -158,6 +153,39 @@ def test_known_differences_are_there(pair: Pair) -> None:
 
 def test_known_differences_are_of_probes() -> None:
     assert set(KNOWN) <= {probe.name for probe in PROBES}
+
+
+def test_what_exits_show_is_the_same(pair: Pair) -> None:
+    found = _differences(pair, [*SHOWN, *UNSEEN])
+    assert "\n".join(filter(None, found.values())) == ""
+
+
+def test_an_exit_is_cut_short_where_nothing_would_show(pair: Pair) -> None:
+    if pair.fast.target.version < (3, 10):
+        pytest.skip("up to 3.9 the exit is CPython's own")
+    library = pair.fast.root / pair.fast.manifest.layout.library
+    prelude = VERDICT.format(library=str(library))
+    judged = {}
+    for probe in (*SHOWN, *UNSEEN):
+        if probe.command == ("probe.py",) and not probe.name.endswith(("run-early", "cleared")):
+            command = ("probe.py", "child") if "sys.argv[1:]" in probe.code else probe.command
+            said = pair.run(pair.fast, replace(probe, code=prelude + probe.code, command=command))
+            judged[probe.name] = "cut short: True" in said, "cut short: False" in said
+    assert judged == {name: ("unseen" in name, "shows" in name) for name in judged}
+    assert len(judged) > 30
+
+
+def test_what_an_exit_leaves_out(pair: Pair) -> None:
+    cut = pair.fast.target.version >= (3, 10)
+    for command, status in (
+        (("probe.py",), 0 if cut else -6),
+        (("-X", "dev", "probe.py"), -6),
+        (("-v", "probe.py"), -6),
+        (("-W", "default", "probe.py"), -6),
+    ):
+        said = pair.run(pair.fast, Probe("cut-short", CUT_SHORT, command))
+        assert said.endswith(f"---- status {status}\n"), command
+    assert pair.run(pair.directory, Probe("cut-short", CUT_SHORT)).endswith("---- status -6\n")
 
 
 def test_a_script_inside_the_library_reads_no_index(pair: Pair) -> None:

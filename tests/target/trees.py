@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from zipstrap.manifest import Manifest, load_manifest
+from zipstrap.manifest import MANIFEST_NAME, Manifest, load_manifest
 from zipstrap.worker import clean_environment
 
 from .interpreters import Target
@@ -20,6 +21,12 @@ from .interpreters import Target
 __all__ = ["PLUGIN_SCENARIOS", "Tree", "make_tree", "shared_tree", "try_plugins", "usual", "zipstrap"]
 
 PLUGIN_SCENARIOS = Path(__file__).with_name("plugin_scenarios.py")
+
+
+@lru_cache(maxsize=64)
+def _manifest(root: Path, look: tuple[int, int, int]) -> Manifest:
+    # tests ask for the executable's place hundreds of times
+    return load_manifest(root)
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,9 @@ class Tree:
 
     @property
     def manifest(self) -> Manifest:
-        return load_manifest(self.root)
+        """The manifest as it is now, read anew when the file has changed."""
+        look = (self.root / MANIFEST_NAME).stat()
+        return _manifest(self.root, (look.st_ino, look.st_mtime_ns, look.st_size))
 
     @property
     def executable(self) -> Path:

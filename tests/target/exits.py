@@ -1,0 +1,137 @@
+"""Programs that tell, or would tell, what an exit does: what they print must not depend on the layout.
+
+Those in :data:`SHOWN` show when their last objects end, so the exit has to be CPython's own. Those in
+:data:`UNSEEN` do not, and look at what may not happen in an exit that is cut short.
+"""
+
+# ruff: noqa: E501 - the programs are data
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .probes import Probe
+
+__all__ = ["CUT_SHORT", "SHOWN", "UNSEEN", "VERDICT"]
+
+#: A class whose objects refer to themselves, so that only the collector ends them.
+_KNOT = """\
+import json
+class Knot:
+    def __init__(self, *held): self.held, self.knot = held, self
+"""
+
+_SHOWN: Mapping[str, str] = {
+    "finalizer": _KNOT + "class Told:\n    def __del__(self): print('gone')\nheld = Knot(Told())\n",
+    "finalizer-that-imports": _KNOT
+    + "class Told:\n    def __del__(self):\n        import bisect\n        print('gone', bisect.bisect([1], 1))\nheld = Knot(Told())\ndel held\n",
+    "finalizer-without-the-collector": _KNOT
+    + "class Told:\n    __slots__ = ()\n    def __del__(self): print('gone')\nheld = Knot(Told())\n",
+    "finalizer-of-a-class": _KNOT
+    + "class Meta(type):\n    def __del__(cls): print('gone')\nclass Told(metaclass=Meta): pass\ndel Told\n",
+    "finalizer-made-at-exit": "import atexit\n@atexit.register\ndef last(): json.told = Knot(Told())\n"
+    + _KNOT
+    + "class Told:\n    def __del__(self): print('gone')\n",
+    "generator": _KNOT
+    + "def told():\n    try: yield\n    finally: print('gone')\nmade = told()\nnext(made)\nheld = Knot(made)\ndel made\n",
+    "coroutine": _KNOT + "async def told(): pass\nheld = Knot(told())\n",
+    "asynchronous-generator": _KNOT
+    + "async def told():\n    try: yield\n    finally: print('gone')\nmade = told()\ntry: made.asend(None).send(None)\nexcept StopIteration: pass\nheld = Knot(made)\ndel made\n",
+    "file": _KNOT
+    + "import subprocess, sys\nif sys.argv[1:]:\n    file = open('written', 'w')\n    file.write('by the end')\n    held = Knot(file)\n    del file\nelse:\n    subprocess.run([sys.executable, 'probe.py', 'child'], check=True)\n    print(open('written').read())\n",
+    "stream-in-python": _KNOT
+    + "import io\nclass Told(io.RawIOBase):\n    def close(self): print('closed')\nheld = Knot(Told())\n",
+    "text-in-memory": _KNOT
+    + "import io\nclass Told(io.StringIO):\n    def close(self): print('closed')\nheld = Knot(Told())\n",
+    "weak-reference": _KNOT
+    + "import sys, weakref\nheld = Knot()\nsys.told = weakref.ref(held, lambda _: print('dead'))\ndel held\n",
+    "weak-method": _KNOT
+    + "import sys, weakref\nclass Other(Knot):\n    def method(self): pass\nheld = Other()\nsys.told = weakref.WeakMethod(held.method, lambda _: print('dead'))\ndel held\n",
+    "weak-reference-of-a-kind": _KNOT
+    + "import sys, weakref\nclass Kind(weakref.ref):\n    __callback__ = None\nheld = Knot()\nsys.told = Kind(held, lambda _: print('dead'))\ndel held\n",
+    "finalize": _KNOT
+    + "import weakref\nheld = Knot()\nweakref.finalize(held, print, 'dead').atexit = False\ndel held\n",
+    "finalize-of-multiprocessing": _KNOT
+    + "import multiprocessing.util\nheld = Knot()\nmultiprocessing.util.Finalize(held, print, ('dead',))\ndel held\n",
+    "watched-collector": _KNOT
+    + "import gc\ngc.callbacks.append(lambda phase, told: print(phase, told['generation']))\ngc.disable()\n",
+    "database": _KNOT
+    + "import os, sqlite3, subprocess, sys\nif sys.argv[1:]:\n    opened = sqlite3.connect('base')\n    opened.execute('pragma journal_mode=wal')\n    opened.execute('create table t (a)')\n    held = Knot(opened)\n    del opened\nelse:\n    subprocess.run([sys.executable, 'probe.py', 'child'], check=True)\n    print(sorted(os.listdir()))\n",
+    "thread": _KNOT
+    + "import threading\nstop = threading.Event()\nthreading.Thread(target=stop.wait, daemon=True).start()\n",
+    "tracer": _KNOT + "import sys\nsys.settrace(lambda *_: None)\n",
+    "foreign-extension": _KNOT
+    + "import importlib.machinery, types\nmade = types.ModuleType('made')\nmade.__spec__ = importlib.machinery.ModuleSpec('made', None, origin='/of/others/made' + importlib.machinery.EXTENSION_SUFFIXES[0])\n",
+    "foreign-extension-without-a-spec": _KNOT
+    + "import importlib.machinery, sys, types\nmade = sys.modules['made'] = types.ModuleType('made')\nmade.__file__ = '/of/others/made' + importlib.machinery.EXTENSION_SUFFIXES[0]\n",
+    "process": "import multiprocessing\ndef f(): print('child')\nif __name__ == '__main__':\n    p = multiprocessing.get_context('fork').Process(target=f)\n    p.start()\n    p.join()\n    print(p.exitcode)\n",
+    "no-standard-streams": "import json, os, sys\nsys.stdout.flush()\nsys.stdin.close()\nsys.stderr = None\nsys.__stdin__ = sys.__stderr__ = None\nprint('told')\n",
+    "unusual-built-in": _KNOT
+    + "import importlib.machinery, types\nmade = types.ModuleType('made')\nmade.__spec__ = importlib.machinery.ModuleSpec('made', None, origin='built-in')\n",
+}
+SHOWN = (
+    *(Probe(f"exit-shows-{name}", code) for name, code in _SHOWN.items()),
+    Probe(
+        "exit-shows-listing",
+        _KNOT + "import os\nfound = os.scandir('.')\nnext(found)\nheld = Knot(found)\ndel found\n",
+        ("-W", "always", "probe.py"),
+    ),
+)
+
+_UNSEEN: Mapping[str, str] = {
+    "library": "import asyncio, ctypes, dataclasses, decimal, enum, functools, logging, multiprocessing, sqlite3, ssl, threading, typing, unittest.mock, weakref\n",
+    "classes": _KNOT
+    + "import dataclasses, enum, functools, typing\nclass Color(enum.Enum):\n    RED = 1\n@dataclasses.dataclass\nclass Data:\n    a: typing.List[int]\n@functools.lru_cache()\ndef f(a): return Knot(a)\nf(1), f(Data([1]))\nlogging = __import__('logging').getLogger('a')\n",
+    "weak-tables": _KNOT
+    + "import weakref\na, b, c = weakref.WeakValueDictionary(), weakref.WeakKeyDictionary(), weakref.WeakSet()\nheld = a[1] = Knot()\nb[held] = 1\nc.add(held)\n",
+    "thread-that-ended": _KNOT
+    + "import threading\nt = threading.Thread(target=print, args=('ran',))\nt.start()\n",
+    "text-in-memory": _KNOT + "import io\nheld = Knot(io.StringIO('a'), io.BytesIO(b'a'))\n",
+    "lazy-module": "import importlib.util, sys\nspec = importlib.util.find_spec('shown_late')\nspec.loader = importlib.util.LazyLoader(spec.loader)\nmodule = importlib.util.module_from_spec(spec)\nsys.modules['shown_late'] = module\nspec.loader.exec_module(module)\nprint('not loaded')\n",
+    "attributes": "import json, sys, types\nclass Meta(type):\n    def __getattribute__(cls, name):\n        print('asked the class', name)\n        return type.__getattribute__(cls, name)\nclass Made(metaclass=Meta):\n    @property\n    def __class__(self): print('asked the object')\nclass Module(types.ModuleType):\n    def __getattribute__(self, name):\n        print('asked the module', name)\n        return types.ModuleType.__getattribute__(self, name)\nmade, sys.modules['odd'], sys.modules['odder'] = Made(), Module('odd'), made\nprint('made')\n",
+    "run-early": _KNOT
+    + "import atexit\natexit.register(print, 'early')\natexit._run_exitfuncs()\nimport gc, weakref\nprint(gc.get_freeze_count() > 500, gc.isenabled())\nheld = Knot()\nseen = weakref.ref(held)\ndel held\ngc.collect()\nprint(seen())\n",
+    "cleared": "import atexit, json\natexit._clear()\natexit.register(print, 'last')\n",
+    "order": "import json, atexit\natexit.register(print, 'last')\nimport logging\natexit.register(print, 'first')\natexit.unregister(len)\n",
+    "status": "import json, sys\nsys.exit(3)\n",
+    "message": "import json, sys\nsys.exit('the end')\n",
+    "traceback": "import json\njson.loads('{')\n",
+    "fork": "import json, os, sys\nif os.fork() == 0:\n    print('child')\n    sys.exit(4)\nprint(os.WEXITSTATUS(os.wait()[1]))\n",
+}
+UNSEEN = (
+    *(
+        Probe(f"exit-unseen-{name}", code, files={"shown_late.py": "print('loaded')\n"})
+        for name, code in _UNSEEN.items()
+    ),
+    Probe("exit-unseen-module", command=("-m", "json.tool", "probe.py"), code="[1]\n"),
+    Probe("exit-unseen-interactive", command=("-i", "-c", "import json"), stdin="1/0\nexit()\n"),
+)
+
+#: Prints, as the last of all, whether the exit would be cut short.
+VERDICT = """\
+import atexit
+
+@atexit.register
+def _verdict(library={library!r}):
+    import gc, sys
+    importer = [
+        each
+        for each in sys.path_importer_cache.values()
+        if type(each).__name__ == "LibraryImporter" and not each.prefix
+    ][0]
+    names = {{"__name__": "zipstrap_exit"}}
+    exec(importer.get_code("zipstrap_exit"), names)
+    print("cut short:", names["nobody_notices"](gc, library + "/", library + "/lib-dynload/"))
+
+del atexit
+"""
+
+#: Is ended by a signal if what the exit leaves out is not left out: C code that nothing knows of.
+CUT_SHORT = """\
+import ctypes
+abort = ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p)
+new = ctypes.pythonapi.PyCapsule_New
+new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+held = [new(1, None, abort)]
+held.append(held)
+"""
