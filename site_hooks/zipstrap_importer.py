@@ -45,6 +45,7 @@ importer_cache = sys.path_importer_cache
 file_hook = sys.path_hooks[-1]
 INDEX = RECORDS = None
 looked_at = 0
+asks_collector = False
 
 
 def rest():
@@ -276,10 +277,13 @@ def set_boot_aside():
     # through it in vain, above all at exit: a tenth of an empty start. It does so again, and gc's functions
     # tell of it, as soon as anybody imports gc.
     def create_builtin(spec):
+        global asks_collector
         if getattr(spec, "name", "") == "gc":
             if _imp.create_builtin is create_builtin:
                 _imp.create_builtin = create
             collector.unfreeze()
+            # by whom: a module of the library, or the program
+            asks_collector = INDEX is None or not rest().is_for_library()
         return create(spec)
 
     global collector

@@ -185,6 +185,20 @@ class Rest:
             GUARD = "off"
 
     @staticmethod
+    def is_for_library():
+        """Tell whether it is a module of the library that imports something just now."""
+        try:
+            raise ImportError
+        except ImportError as error:
+            frame = error.__traceback__.tb_frame
+        while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib."):
+            frame = frame.f_back
+        if frame is None or frame.f_globals.get("__name__") == "__main__":
+            return False
+        path = frame.f_code.co_filename
+        return path.startswith(FOLDER) and not path.startswith(FOLDERS[2:])
+
+    @staticmethod
     def adapt(name, loader):
         """Let a module of the library see the archive's modules or sources, once *loader* has run it."""
 
@@ -510,6 +524,8 @@ def reduce(self):
 
 def leave():
     """Spare the exit what nobody would notice; the last function of `atexit` to be called."""
+    if asks_collector:
+        return
     try:
         raise ImportError
     except ImportError as error:

@@ -53,6 +53,8 @@ _SHOWN: Mapping[str, str] = {
     + "import weakref\nheld = Knot()\nweakref.finalize(held, print, 'dead').atexit = False\ndel held\n",
     "finalize-of-multiprocessing": _KNOT
     + "import multiprocessing.util\nheld = Knot()\nmultiprocessing.util.Finalize(held, print, ('dead',))\ndel held\n",
+    "audited": _KNOT
+    + "import sys\ndef main():\n    import gc\n    sys.addaudithook(lambda event, _: print(event) if event.startswith('gc.') else None)\n    gc.get_objects()\nmain()\n",
     "watched-collector": _KNOT
     + "import gc\ngc.callbacks.append(lambda phase, told: print(phase, told['generation']))\ngc.disable()\n",
     "database": _KNOT

@@ -167,7 +167,7 @@ def test_an_exit_is_cut_short_where_nothing_would_show(pair: Pair) -> None:
     prelude = VERDICT.format(library=str(library))
     judged = {}
     for probe in (*SHOWN, *UNSEEN):
-        if probe.command == ("probe.py",) and not probe.name.endswith(("run-early", "cleared")):
+        if probe.command == ("probe.py",) and not probe.name.endswith(("run-early", "cleared", "audited")):
             command = ("probe.py", "child") if "sys.argv[1:]" in probe.code else probe.command
             said = pair.run(pair.fast, replace(probe, code=prelude + probe.code, command=command))
             judged[probe.name] = "cut short: True" in said, "cut short: False" in said
@@ -176,15 +176,18 @@ def test_an_exit_is_cut_short_where_nothing_would_show(pair: Pair) -> None:
 
 
 def test_what_an_exit_leaves_out(pair: Pair) -> None:
-    cut = pair.fast.target.version >= (3, 10)
-    for command, status in (
-        (("probe.py",), 0 if cut else -6),
-        (("-X", "dev", "probe.py"), -6),
-        (("-v", "probe.py"), -6),
-        (("-W", "default", "probe.py"), -6),
+    cut = 0 if pair.fast.target.version >= (3, 10) else -6
+    for status, before, command in (
+        (cut, "", ()),
+        (cut, "import timeit, gc\n", ()),  # the library asks first
+        (-6, "import gc\n", ()),
+        (-6, "import atexit; atexit.register(len, ())\n", ()),
+        (-6, "", ("-X", "dev")),
+        (-6, "", ("-v",)),
+        (-6, "", ("-W", "default")),
     ):
-        said = pair.run(pair.fast, Probe("cut-short", CUT_SHORT, command))
-        assert said.endswith(f"---- status {status}\n"), command
+        said = pair.run(pair.fast, Probe("cut-short", before + CUT_SHORT, (*command, "probe.py")))
+        assert said.endswith(f"---- status {status}\n"), (before, command)
     assert pair.run(pair.directory, Probe("cut-short", CUT_SHORT)).endswith("---- status -6\n")
 
 

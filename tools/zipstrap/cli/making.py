@@ -69,11 +69,16 @@ def _add_max_size(verb: argparse.ArgumentParser, what: str) -> None:
 
 
 def _run_build(arguments: argparse.Namespace) -> int:
-    from zipstrap.build import BuildFailed, build, prepare
-    from zipstrap.size_account import TooLarge
+    from concurrent.futures import ThreadPoolExecutor
 
-    settings = settings_of(arguments)
-    facts = target_of_arguments(arguments)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # to find and to ask the target is mostly waiting, the rest of it mostly imports
+        asking = pool.submit(target_of_arguments, arguments)
+        settings = settings_of(arguments)
+        from zipstrap.build import BuildFailed, build, prepare
+        from zipstrap.size_account import TooLarge
+
+        facts = asking.result()
     destination = Path(os.path.abspath(arguments.output))  # noqa: PTH100 - links in the name are the user's
     if arguments.dry_run:
         return show_plan(prepare(facts, settings), arguments)
