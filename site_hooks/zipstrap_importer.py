@@ -45,7 +45,7 @@ importer_cache = sys.path_importer_cache
 file_hook = sys.path_hooks[-1]
 INDEX = RECORDS = None
 looked_at = 0
-asks_collector = False
+asks_collector = None
 
 
 def rest():
@@ -282,7 +282,7 @@ def set_boot_aside():
             if _imp.create_builtin is create_builtin:
                 _imp.create_builtin = create
             collector.unfreeze()
-            # by whom: a module of the library, or the program
+            # tells by whom: the program itself, or the library
             asks_collector = INDEX is None or not rest().is_for_library()
         return create(spec)
 

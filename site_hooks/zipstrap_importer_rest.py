@@ -7,7 +7,7 @@ import _frozen_importlib as bootstrap
 import _frozen_importlib_external as external
 import sys
 import zipimport
-from _imp import _fix_co_filename, acquire_lock, release_lock
+from _imp import _fix_co_filename, acquire_lock, create_builtin, exec_builtin, release_lock
 from posix import O_CLOEXEC, O_RDONLY, close, dup, fstat, open, pread, stat
 
 _, ON_DISK, EXTENSION_SUFFIX, LEFT_OUT, NAMES, RECORDS, FILES, FILE_RECORDS = LATER
@@ -522,37 +522,59 @@ def reduce(self):
     return external.SourceFileLoader, (self.name, self.path)
 
 
-def leave():
+def leave(exec=exec, BaseException=BaseException, ImportError=ImportError):
     """Spare the exit what nobody would notice; the last function of `atexit` to be called."""
-    if asks_collector:
-        return
     try:
-        raise ImportError
-    except ImportError as error:
-        if error.__traceback__.tb_frame.f_back is not None:
-            return  # atexit._run_exitfuncs(): the process goes on
-    try:
-        space = {"__name__": "zipstrap_exit"}
-        exec(ROOT.get_code("zipstrap_exit"), space)
-        if space["nobody_notices"](collector, FOLDER, FOLDERS[1] + "/"):
+        # a program that asks for the collector itself gets the exit that it knows
+        if asks_collector or sys.gettrace() is not None or sys.getprofile() is not None or is_monitored():
+            return
+        try:
+            raise ImportError
+        except ImportError as error:
+            if error.__traceback__.tb_frame.f_back is not None:
+                return  # atexit._run_exitfuncs(): the process goes on
+        exec_builtin(collector)
+        place, size, mark = EXIT
+        data = pread(DESCRIPTOR, size, place)
+        if data[8:11] != mark:
+            return
+        space = {"__name__": "zipstrap_exit", "__builtins__": ORIGINALS}
+        exec(loads(data[16:]), space)
+        if space["nobody_notices"](collector, asks_collector is not None, FOLDER, FOLDERS[1] + "/"):
             collector.freeze()
+        else:
+            space.clear()  # nothing of ours for the collector to find
     except BaseException:  # of an audit hook's making, perhaps: the exit is CPython's own
         pass
 
 
+def is_monitored():
+    """Tell whether a tool watches what is run (3.12+)."""
+    monitoring = sys.__dict__.get("monitoring")
+    for number in (0, 1, 2, 3, 4, 5) if monitoring is not None else ():
+        if monitoring.get_tool(number) is not None:
+            return True
+    return False
+
+
 def at_exit():
     """Let `leave` be called last of all at exit, where the boot has been set aside."""
-    flags = sys.flags
+    global EXIT, ORIGINALS
+    flags, at = sys.flags, INDEX["zipstrap_exit"]
     # up to 3.9 a second module atexit would take the first one's place
-    if "collector" not in globals() or MENDS or flags.dev_mode or flags.verbose:
+    if "collector" not in globals() or at is None or flags.dev_mode or flags.verbose:
         return
     atexit = sys.modules.get("atexit")
     if atexit is None:
-        from _imp import create_builtin
-
         atexit = create_builtin(ModuleSpec("atexit", None))
         sys.modules.pop("atexit", None)
     if not atexit._ncallbacks():
+        # where it is: what finds it asks builtins, which a program may have replaced by then
+        place, size = RECORDS[at : at + 4], RECORDS[at + 4 : at + 8]
+        EXIT = number(place, "little"), number(size, "little"), RECORDS[at + 13 : at + 16]
+        names = sys.modules["builtins"].__dict__
+        used = "all any bytes dict float getattr id int issubclass len list map object set str tuple type"
+        ORIGINALS = {name: names[name] for name in ["__import__", "ResourceWarning", *used.split()]}
         atexit.register(leave)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from .probes import Probe
 
-__all__ = ["CUT_SHORT", "SHOWN", "UNSEEN", "VERDICT"]
+__all__ = ["CUT_SHORT", "SHOWN", "UNJUDGED", "UNSEEN", "VERDICT"]
 
 #: A class whose objects refer to themselves, so that only the collector ends them.
 _KNOT = """\
@@ -43,6 +43,45 @@ _SHOWN: Mapping[str, str] = {
     + "import io\nclass Told(io.RawIOBase):\n    def close(self): print('closed')\nheld = Knot(Told())\n",
     "text-in-memory": _KNOT
     + "import io\nclass Told(io.StringIO):\n    def close(self): print('closed')\nheld = Knot(Told())\n",
+    "plain-text-in-memory": _KNOT + "import io\nheld = Knot(io.StringIO('a'), io.BytesIO(b'a'))\n",
+    "output-replaced": _KNOT
+    + "import io, sys\nheld = Knot(sys.stdout)\nprint('hello')\nsys.stdout = io.StringIO()\n",
+    "output-behind-another": _KNOT
+    + "import sys\noriginal = sys.stdout\nclass Tee:\n    def write(self, text): return original.write(text)\n    def flush(self): pass\nsys.stdout = Tee()\nprint('hello')\n",
+    "output-taken-away": _KNOT + "import sys\nheld = Knot(sys.stdout)\nprint('hello')\nsys.stdout = None\n",
+    "errors-replaced": _KNOT
+    + "import io, sys\nheld = Knot(sys.stderr)\nsys.stderr.buffer.write(b'hello')\nsys.stderr = io.StringIO()\n",
+    "output-of-a-kind": _KNOT
+    + "import os, sys\nclass Tee(Knot):\n    def write(self, text): return os.write(1, text.encode())\n    def flush(self): pass\n    def __del__(self, write=os.write): write(1, b'gone')\nsys.stdout = sys.__stdout__ = Tee()\nprint('hello')\n",
+    "input-of-a-kind": _KNOT
+    + "import os, sys\nclass Told(Knot):\n    def __del__(self, write=os.write): write(1, b'gone')\nsys.__stdin__, sys.stdin = Told(), None\n",
+    "input-with-an-end": _KNOT
+    + "import os, sys\nsys.stdin.close = lambda write=os.write: write(1, b'closed')\nsys.stdin.me = sys.stdin\n",
+    "text-with-an-end": _KNOT
+    + "import io\ntext = io.StringIO()\ntext.close = lambda: print('closed')\nheld = Knot(text)\ndel text\n",
+    "bytes-that-are-viewed": "import io, json\ndef f(): pass\nheld = io.BytesIO(b'abc')\nseen = held.getbuffer()\n",
+    "frozen-by-the-program": _KNOT
+    + "import timeit, gc\nclass Told:\n    def __del__(self): print('gone')\ntold = Told()\ngc.freeze()\ndef end():\n    global told\n    held, told = Knot(told), None\nend()\n",
+    "weak-reference-to-a-builtin": _KNOT
+    + "import sys, weakref\nheld = Knot()\nsys.told = weakref.ref(held, lambda _, p=print: p('dead'))\nsys.told_too = weakref.ref(held, [].remove)\ndel held\n",
+    "weak-proxy": _KNOT
+    + "import sys, weakref\nheld = Knot()\nsys.told = weakref.proxy(held, lambda _: print('dead'))\ndel held\n",
+    "weak-reference-by-a-usual-name": _KNOT
+    + "import sys, weakref\nheld = Knot()\ndef remove(_): print('dead')\nsys.told = weakref.ref(held, remove)\ndel held\n",
+    "weak-table-with-keys-of-a-kind": _KNOT
+    + "import weakref\nclass Key:\n    def __hash__(self):\n        print('asked')\n        return 1\n    def __eq__(self, other): return self is other\nheld, table = Knot(), weakref.WeakValueDictionary()\ntable[Key()] = held\ndel held\n",
+    "listing-with-warnings": _KNOT
+    + "import os, warnings\nwarnings.simplefilter('always')\nfound = os.scandir('.')\nnext(found)\nheld = Knot(found)\ndel found\n",
+    "type-by-a-usual-name": _KNOT
+    + "class ScandirIterator:\n    __module__, __slots__ = 'posix', ()\n    def __del__(self): print('gone')\nheld = Knot(ScandirIterator())\n",
+    "types-with-equality": _KNOT
+    + "class Meta(type):\n    def __hash__(cls):\n        print('asked')\n        return 1\n    def __eq__(cls, other): return cls is other\nclass A(metaclass=Meta): pass\nheld = A(), A()\nprint('end')\n",
+    "type-with-a-text-of-a-kind": _KNOT
+    + "class Text(str):\n    def __hash__(self):\n        print('asked')\n        return 1\nclass A: pass\nA.__module__ = Text('a')\nheld = A()\nprint('end')\n",
+    "modules-of-a-kind": _KNOT
+    + "import sys\nclass Modules(dict):\n    def get(self, *name):\n        print('asked', name)\n        return dict.get(self, *name)\n    def values(self):\n        print('asked')\n        return dict.values(self)\nsys.modules = Modules(sys.modules)\nprint('end')\n",
+    "watched-collector-that-is-hidden": _KNOT
+    + "import timeit, gc, sys\ngc.callbacks.append(lambda phase, told: print(phase, told['generation']))\ngc.disable()\ndel sys.modules['gc'], gc, timeit.gc\n",
     "weak-reference": _KNOT
     + "import sys, weakref\nheld = Knot()\nsys.told = weakref.ref(held, lambda _: print('dead'))\ndel held\n",
     "weak-method": _KNOT
@@ -83,14 +122,19 @@ SHOWN = (
 _UNSEEN: Mapping[str, str] = {
     "library": "import asyncio, ctypes, dataclasses, decimal, enum, functools, logging, multiprocessing, sqlite3, ssl, threading, typing, unittest.mock, weakref\n",
     "classes": _KNOT
-    + "import dataclasses, enum, functools, typing\nclass Color(enum.Enum):\n    RED = 1\n@dataclasses.dataclass\nclass Data:\n    a: typing.List[int]\n@functools.lru_cache()\ndef f(a): return Knot(a)\nf(1), f(Data([1]))\nlogging = __import__('logging').getLogger('a')\n",
+    + "import dataclasses, enum, functools, typing\nclass Color(enum.Enum):\n    RED = 1\n@dataclasses.dataclass(frozen=True)\nclass Data:\n    a: typing.Tuple[int]\n@functools.lru_cache()\ndef f(a): return Knot(a)\nf(1), f(Data((1,)))\nlogging = __import__('logging').getLogger('a')\n",
     "weak-tables": _KNOT
     + "import weakref\na, b, c = weakref.WeakValueDictionary(), weakref.WeakKeyDictionary(), weakref.WeakSet()\nheld = a[1] = Knot()\nb[held] = 1\nc.add(held)\n",
     "thread-that-ended": _KNOT
     + "import threading\nt = threading.Thread(target=print, args=('ran',))\nt.start()\n",
-    "text-in-memory": _KNOT + "import io\nheld = Knot(io.StringIO('a'), io.BytesIO(b'a'))\n",
     "lazy-module": "import importlib.util, sys\nspec = importlib.util.find_spec('shown_late')\nspec.loader = importlib.util.LazyLoader(spec.loader)\nmodule = importlib.util.module_from_spec(spec)\nsys.modules['shown_late'] = module\nspec.loader.exec_module(module)\nprint('not loaded')\n",
-    "attributes": "import json, sys, types\nclass Meta(type):\n    def __getattribute__(cls, name):\n        print('asked the class', name)\n        return type.__getattribute__(cls, name)\nclass Made(metaclass=Meta):\n    @property\n    def __class__(self): print('asked the object')\nclass Module(types.ModuleType):\n    def __getattribute__(self, name):\n        print('asked the module', name)\n        return types.ModuleType.__getattribute__(self, name)\nmade, sys.modules['odd'], sys.modules['odder'] = Made(), Module('odd'), made\nprint('made')\n",
+    "attributes": "import json, sys, types\nclass Meta(type):\n    def __getattribute__(cls, name):\n        print('asked the class', name)\n        return type.__getattribute__(cls, name)\nclass Made(metaclass=Meta):\n    @property\n    def __class__(self): print('asked the object')\nclass Module(types.ModuleType):\n    def __getattribute__(self, name):\n        print('asked the module', name)\n        return types.ModuleType.__getattribute__(self, name)\nmade = Made()\nsys.modules['odd'], sys.modules['odder'] = Module('odd'), made\nprint('made')\n",
+    "imports-watched": _KNOT
+    + "import builtins\ndef told(name, *_, original=builtins.__import__):\n    print('import', name)\n    return original(name, *_)\nbuiltins.__import__ = told\nprint('end')\n",
+    "builtins-watched": _KNOT
+    + "import builtins\nfor name in ('issubclass', 'map', 'list', 'id', 'any', 'all', 'getattr', 'len', 'exec'):\n    def told(*given, name=name, original=getattr(builtins, name), write=__import__('os').write):\n        write(1, name.encode())\n        return original(*given)\n    setattr(builtins, name, told)\nprint('end')\n",
+    "builtins-cleared": _KNOT
+    + "import atexit, builtins\natexit.register(lambda: builtins.__dict__.clear())\n",
     "run-early": _KNOT
     + "import atexit\natexit.register(print, 'early')\natexit._run_exitfuncs()\nimport gc, weakref\nprint(gc.get_freeze_count() > 500, gc.isenabled())\nheld = Knot()\nseen = weakref.ref(held)\ndel held\ngc.collect()\nprint(seen())\n",
     "cleared": "import atexit, json\natexit._clear()\natexit.register(print, 'last')\n",
@@ -109,13 +153,25 @@ UNSEEN = (
     Probe("exit-unseen-interactive", command=("-i", "-c", "import json"), stdin="1/0\nexit()\n"),
 )
 
+#: Not for VERDICT: these end its own work, or are seen before it.
+UNJUDGED = frozenset(
+    {
+        "exit-shows-audited",
+        "exit-shows-tracer",
+        "exit-unseen-builtins-watched",
+        "exit-unseen-builtins-cleared",
+        "exit-unseen-run-early",
+        "exit-unseen-cleared",
+    }
+)
+
 #: Prints, as the last of all, whether the exit would be cut short.
 VERDICT = """\
 import atexit
 
 @atexit.register
 def _verdict(library={library!r}):
-    import gc, sys
+    import gc, os, sys
     importer = [
         each
         for each in sys.path_importer_cache.values()
@@ -123,7 +179,8 @@ def _verdict(library={library!r}):
     ][0]
     names = {{"__name__": "zipstrap_exit"}}
     exec(importer.get_code("zipstrap_exit"), names)
-    print("cut short:", names["nobody_notices"](gc, library + "/", library + "/lib-dynload/"))
+    cut = names["nobody_notices"](gc, True, library + "/", library + "/lib-dynload/")
+    os.write(1, ("cut short: %s\\n" % cut).encode())
 
 del atexit
 """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import os
+import re
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -332,3 +334,16 @@ def test_the_tree_of_a_copy_of_a_generations_executable(find_tree: Finder, two: 
     for number in "12":
         assert find_tree(copy, generations / number, copy, **more) == str(generations / number)
     assert find_tree(copy, Path("/elsewhere"), copy, **more) == str(generations / "2")
+
+
+def test_what_looks_at_an_exit_has_the_builtins_that_it_names() -> None:
+    """Whatever it lacks would end it without a word."""
+    code = compile(HOOKS.joinpath("zipstrap_exit.py").read_bytes(), "zipstrap_exit.py", "exec")
+    codes = [code]
+    for each in codes:
+        codes += [constant for constant in each.co_consts if isinstance(constant, type(code))]
+    named = {name for each in codes for name in each.co_names if hasattr(builtins, name)}
+    rest = HOOKS.joinpath("zipstrap_importer_rest.py").read_text(encoding="utf-8")
+    given = re.search(r'used = "([a-z ]+)"', rest)
+    assert given is not None
+    assert {name for name in named if name[:2] != "__"} <= {"ResourceWarning", *given[1].split()}
