@@ -116,13 +116,14 @@ class Member:
 
     With *deflate* the data is deflated, unless that would not make it smaller, or it is more than the reader
     expands (:class:`Limits`). With *packed* it was compressed before: a compression method, and what that
-    made of the data.
+    made of the data. *sha256* is the hexadecimal digest of the data where somebody has it already.
     """
 
     name: str
     data: bytes
     deflate: bool = False
     packed: tuple[int, bytes] | None = None
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +234,7 @@ def write_archive(
                 compressed_size=len(body),
                 method=method,
                 crc=crc,
-                sha256=hashlib.sha256(member.data).hexdigest(),
+                sha256=member.sha256 or hashlib.sha256(member.data).hexdigest(),
                 data_offset=data_offset,
             )
         )

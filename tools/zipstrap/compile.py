@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -52,23 +52,29 @@ _UNCHECKED_HASH = b"\x01\0\0\0"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source to compile. *key* names it in the result, *filename* is what its code objects will carry."""
+    """A source to compile. *key* names it in the result, *filename* is what its code objects will carry.
+
+    *sha256* is the hexadecimal digest of the data where somebody has it already.
+    """
 
     key: str
     filename: str
     data: bytes
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """The .pyc of each source by its key, and why a source did not compile ("line 3: invalid syntax").
 
-    *from_cache* is how many of both were known before.
+    *from_cache* is how many of both were known before. *digests* has the SHA-256 of some of the .pyc files,
+    by the same keys: those of the cache were hashed when they were read.
     """
 
     pycs: Mapping[str, bytes]
     failures: Mapping[str, str]
     from_cache: int
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ class _Result:
     message: str = ""
     #: whether it will always be so
     lasting: bool = True
+    #: of the .pyc, where it is known
+    sha256: str = ""
 
 
 class BytecodeCache:
@@ -123,12 +131,13 @@ class BytecodeCache:
             index = json.loads(bytes(data[start : start + length]))
             blob = data[start + length :]
             return {
-                key: _Result(bytes(body))
+                key: _Result(body, sha256=digest)
                 if kind == self._IS_PYC
                 else _Result(None, str(body, "utf-8", "surrogatepass"))
                 for key, (kind, offset, size, digest) in index.items()
                 if (wanted is None or key in wanted)
-                and hashlib.sha256(body := blob[offset : offset + size]).hexdigest() == digest
+                # what is hashed is what is kept, and not the file, which might change
+                and hashlib.sha256(body := bytes(blob[offset : offset + size])).hexdigest() == digest
             }
         except (ValueError, TypeError, AttributeError):
             return {}
@@ -157,7 +166,7 @@ class BytecodeCache:
         index: dict[str, tuple[str, int, int, str]] = {}
         offset = 0
         for key, (kind, body) in bodies.items():
-            index[key] = kind, offset, len(body), hashlib.sha256(body).hexdigest()
+            index[key] = kind, offset, len(body), known[key].sha256 or hashlib.sha256(body).hexdigest()
             offset += len(body)
         head = json.dumps(index).encode()
         part = self.folder / f"{pack}.{os.getpid()}.part"
@@ -239,13 +248,16 @@ def compile_sources(
         cache.save(pack, known, frozenset(keys.values()))
     pycs: dict[str, bytes] = {}
     failures: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for source in sources:
         result = results[source.key]
         if result.pyc is None:
             failures[source.key] = result.message
         else:
             pycs[source.key] = result.pyc
-    return Compiled(pycs, failures, from_cache)
+            if result.sha256:
+                digests[source.key] = result.sha256
+    return Compiled(pycs, failures, from_cache, digests)
 
 
 def _key_prefix(identity: str, optimize: int, *, debug_ranges: bool) -> str:
@@ -255,7 +267,7 @@ def _key_prefix(identity: str, optimize: int, *, debug_ranges: bool) -> str:
 
 def _cache_key(prefix: str, source: Source) -> str:
     # JSON keeps the parts apart and spells lone surrogates in ASCII
-    parts = [prefix, source.filename, hashlib.sha256(source.data).hexdigest()]
+    parts = [prefix, source.filename, source.sha256 or hashlib.sha256(source.data).hexdigest()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .archive import Member, name_problem
-from .compile import BytecodeCache, Source, compile_sources
+from .compile import BytecodeCache, Compiled, Source, compile_sources
 from .compress import compress_members
 from .errors import FileError, Problem
 from .plan import Plan, PlannedFile, PlannedMember
@@ -38,6 +39,7 @@ class SourceReader:
 
     def __init__(self) -> None:
         self._read: dict[str, bytes] = {}
+        self._digests: dict[str, str] = {}
         self._problems: dict[str, Problem] = {}
 
     def read(self, path: str) -> bytes:
@@ -52,9 +54,17 @@ class SourceReader:
             self._read[path] = data
         return data
 
+    def sha256(self, path: str) -> str:
+        """Return the SHA-256 of the content of *path*, in hexadecimal: it is asked for more than once."""
+        digest = self._digests.get(path)
+        if digest is None:
+            digest = self._digests[path] = hashlib.sha256(self.read(path)).hexdigest()
+        return digest
+
     def put(self, path: str, data: bytes) -> None:
         """Let *data* be the content of *path*: what is packed differs from what is installed."""
         self._read[path] = data
+        self._digests.pop(path, None)
 
     def known(self, path: str) -> bytes | None:
         """Return the content of *path* if it was read before."""
@@ -129,8 +139,11 @@ def make_contents(
     _check_names(plan.members)
     modules = [member for member in plan.members if member.module is not None]
     on_disk = [file for file in plan.files if file.module is not None]
-    sources = [Source(member.name, member.filename, _data(member, reader)) for member in modules]
-    sources += [Source(file.path, file.path, _data(file, reader)) for file in on_disk]
+    sources = [
+        Source(member.name, member.filename, _data(member, reader), _digest(member, reader))
+        for member in modules
+    ]
+    sources += [Source(file.path, file.path, _data(file, reader), _digest(file, reader)) for file in on_disk]
     if not plan.options.bytecode:
         sources.clear()  # they were read, and that is all
     sources += [Source(f"{_BOOT}{item.name}", item.filename, _data(item, reader)) for item in plan.boot]
@@ -159,7 +172,7 @@ def make_contents(
     members: list[Member] = []
     wanted = set()
     for item in plan.members:
-        for made, compress in _members(item, plan, reader, compiled.pycs.get(item.name)):
+        for made, compress in _members(item, plan, reader, compiled):
             members.append(made)
             if compress:
                 wanted.add(made.name)
@@ -199,6 +212,10 @@ def _data(item: PlannedMember | PlannedFile, reader: SourceReader) -> bytes:
     return item.data if item.data is not None else reader.read(item.source or "")
 
 
+def _digest(item: PlannedMember | PlannedFile, reader: SourceReader) -> str:
+    return reader.sha256(item.source or "") if item.data is None else ""
+
+
 def _check_failures(
     failures: Mapping[str, str], modules: list[PlannedMember], on_disk: list[PlannedFile]
 ) -> None:
@@ -221,13 +238,15 @@ def _check_failures(
 
 
 def _members(
-    item: PlannedMember, plan: Plan, reader: SourceReader, pyc: bytes | None
+    item: PlannedMember, plan: Plan, reader: SourceReader, compiled: Compiled
 ) -> Iterator[tuple[Member, bool]]:
     """Yield what *item* becomes, each with whether it is to be compressed."""
+    pyc = compiled.pycs.get(item.name)
     if pyc is not None:
-        yield Member(f"{item.name.removesuffix('.py')}.pyc", pyc), item.compress_bytecode
+        name = f"{item.name.removesuffix('.py')}.pyc"
+        yield Member(name, pyc, sha256=compiled.digests.get(item.name, "")), item.compress_bytecode
     if pyc is None or plan.options.source == "archive" or item.source_inside:
-        yield Member(item.name, _data(item, reader)), item.compress_rest
+        yield Member(item.name, _data(item, reader), sha256=_digest(item, reader)), item.compress_rest
 
 
 def namespace_members(members: Sequence[Member], version: tuple[int, int]) -> list[Member]:

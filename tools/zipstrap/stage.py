@@ -182,22 +182,25 @@ def stage(
     layout = plan.layout
     members: tuple[MemberRecord, ...] = ()
     size, sha256 = 0, ""
-    records: list[FileRecord] = []
     library: _Library | None = None
-    if plan.boot:
-        library = _write_library(plan, contents, (folder / layout.archive).parent, mtime=mtime)
-        members, size, sha256 = library.members, library.size, library.sha256
-    elif contents.members:
-        members, size, sha256 = write_archive_file(folder / layout.archive, contents.members, mtime=mtime)
-    if members:
-        (folder / layout.library_archive).chmod(0o644)
-    records += [_place(file, reader, folder, copies) for file in plan.files]
-    records += (
-        _place(file, reader, folder, copies)
-        for file in _bytecode_files(plan.files, contents.bytecode, plan.facts.cache_tag)
-    )
+    placed = [file for file in plan.files if file.kind in _ELF_KINDS]
+    binaries = [_place(file, reader, folder, copies) for file in placed]
     _own_run_paths(plan, linkage, folder)
-    files = tuple(_hashed(record, folder) for record in records)
+    with ThreadPoolExecutor(1, "hash") as pool:
+        # the largest files, while the small ones are written
+        hashed = {record.path: pool.submit(_hashed, record, folder) for record in binaries}
+        if plan.boot:
+            library = _write_library(plan, contents, (folder / layout.archive).parent, mtime=mtime)
+            members, size, sha256 = library.members, library.size, library.sha256
+        elif contents.members:
+            members, size, sha256 = write_archive_file(folder / layout.archive, contents.members, mtime=mtime)
+        if members:
+            (folder / layout.library_archive).chmod(0o644)
+        written = [file for file in plan.files if file.path not in hashed]
+        written += _bytecode_files(plan.files, contents.bytecode, plan.facts.cache_tag)
+        rest = {file.path: _place(file, reader, folder, copies) for file in written}
+        places = dict.fromkeys([*(file.path for file in plan.files), *rest])
+        files = tuple(hashed[path].result() if path in hashed else rest[path] for path in places)
     if library is not None and not layout.is_one_archive:
         files += (_write_found(plan, contents, library, folder.joinpath, mtime=mtime),)
     hashes = {record.path: record.sha256 for record in files if record.sha256 is not None}
@@ -346,7 +349,8 @@ def _place(file: PlannedFile, reader: SourceReader, folder: Path, copies: Copies
         data = reader.read(file.source or "") if file.data is None else file.data
         with writing(path):
             _write_new(path, data, file.mode)
-        size, sha256 = len(data), hashlib.sha256(data).hexdigest()
+        sha256 = reader.sha256(file.source or "") if file.data is None else hashlib.sha256(data).hexdigest()
+        size = len(data)
     return FileRecord(
         path=file.path,
         kind=file.kind.value,
@@ -495,7 +499,7 @@ def digest_of(path: Path) -> tuple[int, str]:
 
 
 def _hashed(record: FileRecord, folder: Path) -> FileRecord:
-    if record.sha256 is not None or record.kind in (FileKind.LINK, FileKind.FOLDER):
+    if record.sha256 is not None:
         return record
     path = folder / record.path
     with writing(path):
