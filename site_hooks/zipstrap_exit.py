@@ -14,7 +14,6 @@ are plain strings, and `leave` gives this the builtins of the start.
 import _thread
 import _warnings
 import sys
-from _collections import _count_elements
 from _frozen_importlib import ModuleSpec
 from _imp import extension_suffixes
 from _io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
@@ -125,12 +124,14 @@ def is_known(module, dynload):
     return path.startswith(dynload) and not path[len(dynload) :].startswith(STRANGE)
 
 
-def is_shown(kind):
-    """Tell whether the end of objects of the type *kind* may show."""
+def is_shown(kind, harmless):
+    """Tell whether the end of objects of the type *kind* may show; *harmless* has types where it does not."""
     for base in bases_of(kind):
-        of_type = module_of_type(base), name_of_type(base)
-        if "__del__" in names_of_type(base) or not is_plain(of_type) or of_type in SHOWN:
-            return True
+        if base not in harmless:
+            of_type = module_of_type(base), name_of_type(base)
+            if "__del__" in names_of_type(base) or not is_plain(of_type) or of_type in SHOWN:
+                return True
+            harmless.add(base)
     return False
 
 
@@ -141,11 +142,8 @@ def is_plain(value):
     return type(value) in PLAIN
 
 
-def is_tidying(reference, folder):
-    """Tell whether the callback of a weak *reference*, if any, does nothing but tidy a table up."""
-    callback, kind = callback_of(reference), type(reference)
-    if callback is None:
-        return True
+def is_tidying(callback, reference, folder):
+    """Tell whether the *callback* of a weak *reference* does nothing but tidy a table up."""
     if type(callback) is Builtin:
         return callback.__name__ in TIDYING_IN_C
     if type(callback) is not Function:
@@ -155,6 +153,7 @@ def is_tidying(reference, folder):
         return False
     if (found[0][len(folder) :], found[1]) not in TIDYING:
         return False
+    kind = type(reference)
     if kind is ReferenceType:
         return True
     # a WeakValueDictionary looks its key up
@@ -163,46 +162,62 @@ def is_tidying(reference, folder):
 
 
 def streams():
-    """Return how many objects of each type the standard streams are."""
+    """Return the standard streams and what is below them, by their identity."""
     found = {}
     for layer in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
         # not one that ends in a way of its own
         while type(layer) in UNDER and "close" not in layer.__dict__:
-            found[id(layer)] = type(layer)
+            found[id(layer)] = layer
             layer = getattr(layer, UNDER[type(layer)], None)
-    counts = {}
-    _count_elements(counts, found.values())
-    return counts
+    return found
+
+
+def sort_out(alive, harmless):
+    """Return what of *alive* has to be looked at, in lists by what it is; None where an end may show."""
+    # by the type that they are of; the streams by the lowest one's
+    lists = {type: [], ReferenceType: [], ProxyType: [], CallableProxyType: [], Module: [], FileIO: []}
+    list_of = {}
+    for kind in set(map(type, alive)):
+        if kind in UNDER:
+            list_of[kind] = lists[FileIO].append
+        elif is_shown(kind, harmless):
+            return None
+        else:
+            for base in lists:
+                if base in bases_of(kind):
+                    list_of[kind] = lists[base].append
+    for each in compress(alive, map(list_of.__contains__, map(type, alive))):
+        list_of[type(each)](each)
+    return lists
 
 
 def nobody_notices(collector, is_thawed, folder, dynload):
     """Tell whether the end of all that is alive would go unnoticed."""
     if not is_alone(collector, is_thawed):
         return False
-    for module in list(sys.modules.values()):
+    modules = {id(module) for module in sys.modules.values()}
+    for module in sys.modules.values():
         if issubclass(type(module), Module) and not is_known(module, dynload):
             return False
-    alive = collector.get_objects()
-    counts, allowed, look = {}, streams(), set()
-    _count_elements(counts, map(type, alive))
-    for kind, count in counts.items():
-        if count > allowed.get(kind, 0) and is_shown(kind):
+    harmless = set()
+    lists = sort_out(collector.get_objects(), harmless)
+    if lists is None:
+        return False
+    allowed = streams()
+    for stream in lists[FileIO]:
+        if id(stream) not in allowed:
             return False
-        if issubclass(kind, (type, ReferenceType, ProxyType, CallableProxyType, Module)):
-            look.add(kind)
-    for each in compress(alive, map(look.__contains__, map(type, alive))):
-        kind = type(each)
-        if issubclass(kind, type):
-            # instances that the collector does not know cannot be counted
-            if not flags_of(each) & COLLECTED and is_shown(each):
-                if not flags_of(each) & IN_C or (module_of_type(each), name_of_type(each)) != WARNING:
-                    return False
-        elif issubclass(kind, ReferenceType):
-            if not is_tidying(each, folder):
+    for kind in lists[type]:
+        # objects that the collector does not know are not in its list
+        if not flags_of(kind) & COLLECTED and is_shown(kind, harmless):
+            if not flags_of(kind) & IN_C or (module_of_type(kind), name_of_type(kind)) != WARNING:
                 return False
-        elif issubclass(kind, Module):
-            if not is_known(each, dynload):
-                return False
-        elif collector.get_referents(each):  # the callback of a proxy
+    for reference in lists[ReferenceType]:
+        callback = callback_of(reference)
+        if callback is not None and not is_tidying(callback, reference, folder):
             return False
-    return True
+    for module in lists[Module]:
+        if id(module) not in modules and not is_known(module, dynload):
+            return False
+    # of a proxy it is the callback
+    return not collector.get_referents(*lists[ProxyType], *lists[CallableProxyType])
