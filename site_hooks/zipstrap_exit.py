@@ -8,24 +8,17 @@ kernel takes the memory back. What nothing refers to any more is still released 
 
 Whatever is not known to be harmless ends this at once, and the exit is CPython's own. No code of a program
 runs here: attributes are read past the methods that a class may have for it, names are compared only if they
-are plain strings, and `leave` gives this the builtins of the start.
+are plain strings, and nothing is imported. What this needs of other modules, builtins among them, `at_exit`
+has put aside early (`zipstrap_importer_rest.py`).
 """
 
-import _thread
-import _warnings
-import sys
-from _frozen_importlib import ModuleSpec
-from _imp import extension_suffixes
-from _io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
-from _weakref import CallableProxyType, ProxyType, ReferenceType
-from itertools import compress
-
-#: callbacks that tidy a table of the library's up: a file below its folder, and the function
+#: callbacks that tidy a table of the library's up: the file below its folder and the function, and the
+#: table's type, if it is the object that the function has a weak reference to
 TIDYING = {
-    ("_weakrefset.py", "WeakSet.__init__.<locals>._remove"),
-    ("weakref.py", "WeakKeyDictionary.__init__.<locals>.remove"),
-    ("weakref.py", "WeakValueDictionary.__init__.<locals>.remove"),
-    ("logging/__init__.py", "_removeHandlerRef"),
+    ("_weakrefset.py", "WeakSet.__init__.<locals>._remove"): ("_weakrefset", "WeakSet"),
+    ("weakref.py", "WeakKeyDictionary.__init__.<locals>.remove"): ("weakref", "WeakKeyDictionary"),
+    ("weakref.py", "WeakValueDictionary.__init__.<locals>.remove"): ("weakref", "WeakValueDictionary"),
+    ("logging/__init__.py", "_removeHandlerRef"): (),
 }
 #: and such written in C, of _abc and _thread
 TIDYING_IN_C = {"_destroy", "_localdummy_destroyed", "clear_locals"}
@@ -35,19 +28,24 @@ SHOWN = {("sqlite3", "Connection"), ("_dbm", "dbm"), ("_gdbm", "gdbm"), ("_io", 
 STRANGE = ("_test", "_xx", "xx", "_tkinter")
 #: whose finalizer does no more than to warn
 WARNING = ("posix", "ScandirIterator")
-#: a metaclass with an idea of its own of equality, whose only class has no objects (3.14+)
-NEVER_MADE = ("typing", "_UnionGenericAliasMeta")
 #: of memory, as sys.getallocatedblocks() counts: a list of all objects is not to take more than eight MB
 MOST_BLOCKS = 1_000_000
 # of a type's flags (Include/object.h): Py_TPFLAGS_HAVE_GC, and DISALLOW_INSTANTIATION, which no class has
 COLLECTED, IN_C = 1 << 14, 1 << 7
-#: the types of the standard streams, and where each has the one below it
-UNDER = {TextIOWrapper: "buffer", BufferedReader: "raw", BufferedWriter: "raw", FileIO: ""}
-Module = type(sys)
+#: the types of streams, and where each has the one below it
+UNDER = {
+    TextIOWrapper: "buffer",
+    BufferedReader: "raw",
+    BufferedWriter: "raw",
+    BufferedRandom: "raw",
+    FileIO: "",
+}
+#: what the library itself sets on one of them
+USUAL = ("mode", "name", "__IOBase_closed")
+Module = type(bootstrap)
 Builtin = type(len)
 Function = type(lambda: None)
 Slot = type(Function.__globals__)
-SUFFIXES = tuple(extension_suffixes())
 PLAIN = (str, bytes, int, float, Function, type(None))
 names_of = Module.__dict__["__dict__"].__get__
 names_of_type = type.__dict__["__dict__"].__get__
@@ -59,32 +57,39 @@ flags_of = type.__dict__["__flags__"].__get__
 callback_of = ReferenceType.__dict__["__callback__"].__get__
 
 
-def is_alone(collector, is_thawed):
-    """Tell whether no thread and no setting could take part in the exit, or show it."""
+def is_alone(collector, is_thawed, names, folder):
+    """Tell whether no thread and no setting could take part in the exit, or show it; *names* are sys's."""
     return (
-        type(sys.modules) is dict
-        and _thread._count() == 0
-        and sys.getallocatedblocks() < MOST_BLOCKS
+        type(names["modules"]) is dict
+        and count_threads() == 0
+        and getallocatedblocks() < MOST_BLOCKS
         # CPython flushes what these are now; the others are written when they end
-        and sys.stdout is sys.__stdout__
-        and sys.stderr is sys.__stderr__
+        and names["stdout"] is names["__stdout__"]
+        and names["stderr"] is names["__stderr__"]
         and collector.isenabled()
         and not collector.get_debug()
         and not collector.callbacks
         and not collector.garbage
         # what a program has set aside is not seen, and may end all the same
         and not (is_thawed and collector.get_freeze_count())
-        and not warns()
-        and are_plain()
+        and not warns(names)
+        and are_plain(folder)
     )
 
 
-def warns():
+def warns(names):
     """Tell whether a ResourceWarning could be shown."""
-    module = sys.modules.get("warnings")
-    filters = names_of(module)["filters"] if type(module) is Module else _warnings.filters
-    for action, message, category, module, _ in filters:
-        if any(category is base for base in bases_of(ResourceWarning)):
+    if getattr(names["flags"], "context_aware_warnings", 0):
+        return True  # there may be other filters (3.14+)
+    module = names["modules"].get("warnings")
+    filters = names_of(module)["filters"] if type(module) is Module else names_of(_warnings)["filters"]
+    if type(filters) is not list:
+        return True
+    for entry in filters:
+        if type(entry) is not tuple or len(entry) != 5 or type(entry[2]) is not type:
+            return True
+        action, message, category, module, _ = entry
+        if category in bases_of(ResourceWarning):
             if type(action) is not str or action != "ignore":
                 return True
             if message is None and module is None:
@@ -92,19 +97,27 @@ def warns():
     return True
 
 
-def are_plain():
+def are_plain(folder):
     """Tell whether types can be looked up in tables: no metaclass has an idea of its own of equality."""
     waiting = [type]
     while waiting:
         for kind in subclasses_of(waiting.pop()):
             waiting.append(kind)
             for base in bases_of(kind):
-                names = names_of_type(base)
-                if base is not type and base is not object and ("__hash__" in names or "__eq__" in names):
-                    of_type = module_of_type(base), name_of_type(base)
-                    if not is_plain(of_type) or of_type != NEVER_MADE:
+                for name in ("__eq__", "__hash__") if base is not type and base is not object else ():
+                    method = names_of_type(base).get(name)
+                    # that of typing's stands for a class that has no objects (3.14+)
+                    if method is not None and not is_from(method, folder + "typing.py"):
                         return False
     return True
+
+
+def is_from(function, file):
+    """Tell whether a *function* is written in Python in *file*."""
+    if type(function) is not Function:
+        return False
+    path = function.__code__.co_filename
+    return type(path) is str and path == file
 
 
 def is_known(module, dynload):
@@ -114,7 +127,7 @@ def is_known(module, dynload):
     if type(spec) is ModuleSpec:
         path = spec.origin
         if type(path) is str and path == "built-in":
-            return type(spec.name) is str and spec.name in sys.stdlib_module_names
+            return type(spec.name) is str and spec.name in stdlib_module_names
     if path is None:
         return True
     if type(path) is not str:
@@ -151,7 +164,17 @@ def is_tidying(callback, reference, folder):
     found = callback.__code__.co_filename, callback.__qualname__
     if not is_plain(found) or not found[0].startswith(folder):
         return False
-    if (found[0][len(folder) :], found[1]) not in TIDYING:
+    table = TIDYING.get((found[0][len(folder) :], found[1]))
+    if table is None:
+        return False
+    if not table:
+        return is_usual(callback.__globals__, found[0])
+    whose = callback.__defaults__[0]
+    whose = whose() if type(whose) is ReferenceType else None
+    kind = type(whose)
+    if whose is None or (module_of_type(kind), name_of_type(kind)) != table:
+        return False
+    if type(object.__getattribute__(whose, "__dict__").get("data")) not in (dict, set):
         return False
     kind = type(reference)
     if kind is ReferenceType:
@@ -161,14 +184,40 @@ def is_tidying(callback, reference, folder):
     return type(key) is Slot and is_plain(key.__get__(reference))
 
 
-def streams():
-    """Return the standard streams and what is below them, by their identity."""
+def is_usual(names, file):
+    """Tell whether what logging's callback uses is what logging, the *names* of *file*, has made."""
+    for name in ("_acquireLock", "_releaseLock"):  # up to 3.12
+        if name in names and not is_from(names[name], file):
+            return False
+    return type(names["_handlerList"]) is list and type(names["_lock"]) is RLock
+
+
+def layers(stream, found):
+    """Add *stream* and what is below it to *found*, by identity, while each ends in no way of its own."""
+    while type(stream) in UNDER:
+        for name in stream.__dict__:
+            if type(name) is not str or name not in USUAL:
+                return found
+        found[id(stream)] = stream
+        stream = getattr(stream, UNDER[type(stream)], None)
+    return found
+
+
+def is_closed(stream):
+    """Tell whether a *stream*'s end is behind it."""
+    last = list(layers(stream, {}).values())[-1:]
+    return last != [] and type(last[0]) is FileIO and last[0].closed
+
+
+def streams(names):
+    """Return the standard streams and what is below them, by identity."""
     found = {}
-    for layer in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
-        # not one that ends in a way of its own
-        while type(layer) in UNDER and "close" not in layer.__dict__:
-            found[id(layer)] = layer
-            layer = getattr(layer, UNDER[type(layer)], None)
+    layers(names["__stdout__"], found)
+    layers(names["__stderr__"], found)
+    # nobody flushes what is written to this one
+    below = layers(names["__stdin__"], {})
+    if BufferedReader in map(type, below.values()):
+        found.update(below)
     return found
 
 
@@ -179,33 +228,35 @@ def sort_out(alive, harmless):
     list_of = {}
     for kind in set(map(type, alive)):
         if kind in UNDER:
-            list_of[kind] = lists[FileIO].append
+            list_of[kind] = lists[FileIO]
         elif is_shown(kind, harmless):
             return None
         else:
-            for base in lists:
-                if base in bases_of(kind):
-                    list_of[kind] = lists[base].append
-    for each in compress(alive, map(list_of.__contains__, map(type, alive))):
-        list_of[type(each)](each)
+            for base in bases_of(kind):
+                if base in lists:
+                    list_of[kind] = lists[base]
+    for each in alive:
+        if type(each) in list_of:
+            list_of[type(each)].append(each)
     return lists
 
 
 def nobody_notices(collector, is_thawed, folder, dynload):
     """Tell whether the end of all that is alive would go unnoticed."""
-    if not is_alone(collector, is_thawed):
+    names = names_of(sys)
+    if not is_alone(collector, is_thawed, names, folder):
         return False
-    modules = {id(module) for module in sys.modules.values()}
-    for module in sys.modules.values():
+    modules = {id(module) for module in names["modules"].values()}
+    for module in names["modules"].values():
         if issubclass(type(module), Module) and not is_known(module, dynload):
             return False
     harmless = set()
     lists = sort_out(collector.get_objects(), harmless)
     if lists is None:
         return False
-    allowed = streams()
+    allowed = streams(names)
     for stream in lists[FileIO]:
-        if id(stream) not in allowed:
+        if id(stream) not in allowed and not is_closed(stream):
             return False
     for kind in lists[type]:
         # objects that the collector does not know are not in its list

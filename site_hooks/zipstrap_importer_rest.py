@@ -524,42 +524,37 @@ def reduce(self):
 
 def leave(exec=exec, BaseException=BaseException, ImportError=ImportError):
     """Spare the exit what nobody would notice; the last function of `atexit` to be called."""
+    space = {}
     try:
         # a program that asks for the collector itself gets the exit that it knows
-        if asks_collector or sys.gettrace() is not None or sys.getprofile() is not None or is_monitored():
+        if asks_collector or GIVEN["gettrace"]() is not None or GIVEN["getprofile"]() is not None:
             return
+        get_tool = GIVEN["get_tool"]
+        for number in (0, 1, 2, 3, 4, 5) if get_tool is not None else ():  # of sys.monitoring (3.12+)
+            if get_tool(number) is not None:
+                return
         try:
             raise ImportError
         except ImportError as error:
             if error.__traceback__.tb_frame.f_back is not None:
                 return  # atexit._run_exitfuncs(): the process goes on
         exec_builtin(collector)
-        place, size, mark = EXIT
+        place, size, mark = GIVEN["place"]
         data = pread(DESCRIPTOR, size, place)
-        if data[8:11] != mark:
-            return
-        space = {"__name__": "zipstrap_exit", "__builtins__": ORIGINALS}
-        exec(loads(data[16:]), space)
-        if space["nobody_notices"](collector, asks_collector is not None, FOLDER, FOLDERS[1] + "/"):
-            collector.freeze()
-        else:
-            space.clear()  # nothing of ours for the collector to find
+        if data[8:11] == mark:
+            space.update({"__name__": "zipstrap_exit", "__builtins__": GIVEN})
+            exec(loads(data[16:]), space)
+            if space["nobody_notices"](collector, asks_collector is not None, FOLDER, FOLDERS[1] + "/"):
+                collector.freeze()
+                return
     except BaseException:  # of an audit hook's making, perhaps: the exit is CPython's own
         pass
-
-
-def is_monitored():
-    """Tell whether a tool watches what is run (3.12+)."""
-    monitoring = sys.__dict__.get("monitoring")
-    for number in (0, 1, 2, 3, 4, 5) if monitoring is not None else ():
-        if monitoring.get_tool(number) is not None:
-            return True
-    return False
+    space.clear()  # nothing of ours for the collector to find
 
 
 def at_exit():
     """Let `leave` be called last of all at exit, where the boot has been set aside."""
-    global EXIT, ORIGINALS
+    global GIVEN
     flags, at = sys.flags, INDEX["zipstrap_exit"]
     # up to 3.9 a second module atexit would take the first one's place
     if "collector" not in globals() or at is None or flags.dev_mode or flags.verbose:
@@ -568,14 +563,32 @@ def at_exit():
     if atexit is None:
         atexit = create_builtin(ModuleSpec("atexit", None))
         sys.modules.pop("atexit", None)
-    if not atexit._ncallbacks():
-        # where it is: what finds it asks builtins, which a program may have replaced by then
-        place, size = RECORDS[at : at + 4], RECORDS[at + 4 : at + 8]
-        EXIT = number(place, "little"), number(size, "little"), RECORDS[at + 13 : at + 16]
-        names = sys.modules["builtins"].__dict__
-        used = "all any bytes dict float getattr id int issubclass len list map object set str tuple type"
-        ORIGINALS = {name: names[name] for name in ["__import__", "ResourceWarning", *used.split()]}
-        atexit.register(leave)
+    if atexit._ncallbacks():
+        return
+    # All that an exit needs, by name: a program may have put something else in its place by then.
+    place, size = RECORDS[at : at + 4], RECORDS[at + 4 : at + 8]
+    GIVEN = {
+        "place": (number(place, "little"), number(size, "little"), RECORDS[at + 13 : at + 16]),
+        "get_tool": sys.monitoring.get_tool if hasattr(sys, "monitoring") else None,
+        "count_threads": bootstrap._thread._count,
+        "RLock": bootstrap._thread.RLock,
+        "SUFFIXES": tuple(extension_suffixes()),
+    }
+    for module, names in (
+        (bootstrap, "ModuleSpec _warnings sys"),
+        (bootstrap._weakref, "ReferenceType ProxyType CallableProxyType"),
+        (external._io, "TextIOWrapper BufferedReader BufferedWriter BufferedRandom FileIO"),
+        (sys, "gettrace getprofile getallocatedblocks stdlib_module_names"),
+        (
+            sys.modules["builtins"],
+            "ResourceWarning all bytes dict float getattr id int issubclass len list map object set str "
+            "tuple type",
+        ),
+    ):
+        for name in names.split():
+            GIVEN[name] = getattr(module, name)
+    GIVEN["bootstrap"] = bootstrap
+    atexit.register(leave)
 
 
 at_exit()

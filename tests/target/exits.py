@@ -60,6 +60,18 @@ _SHOWN: Mapping[str, str] = {
     "text-with-an-end": _KNOT
     + "import io\ntext = io.StringIO()\ntext.close = lambda: print('closed')\nheld = Knot(text)\ndel text\n",
     "bytes-that-are-viewed": "import io, json\ndef f(): pass\nheld = io.BytesIO(b'abc')\nseen = held.getbuffer()\n",
+    "output-with-a-flush": _KNOT
+    + "import sys\nsys.stdout.flush = lambda: None\nheld = Knot(sys.stdout)\nsys.stdout.buffer.write(b'hello')\n",
+    "input-that-is-written": _KNOT
+    + "import subprocess, sys\nif sys.argv[1:]:\n    sys.stdin = sys.__stdin__ = open('written', 'w')\n    sys.stdin.write('text')\n    held = Knot(sys.stdin)\nelse:\n    subprocess.run([sys.executable, 'probe.py', 'child'], check=True)\n    print(open('written').read())\n",
+    "table-that-is-changed": _KNOT
+    + "import weakref\nclass Told(set):\n    def discard(self, each): print('gone')\nKnot.table, held = weakref.WeakSet(), Knot()\nKnot.table.data = Told()\nKnot.table.add(held)\ndel held\n",
+    "handlers-that-are-watched": _KNOT
+    + "import logging\nclass Told(list):\n    def remove(self, each): print('gone')\nlogging._handlerList = Told(logging._handlerList)\nheld = Knot(logging.StreamHandler())\ndel held\n",
+    "listing-with-a-filter-for-several": _KNOT
+    + "import os, warnings\nwarnings.filters.insert(0, ('always', None, (ResourceWarning, UserWarning), None, 0))\nfound = os.scandir('.')\nnext(found)\nheld = Knot(found)\ndel found\n",
+    "type-by-the-name-of-another": _KNOT
+    + "class _UnionGenericAliasMeta(type):\n    __module__ = 'typing'\n    def __hash__(cls):\n        print('asked')\n        return 1\n    def __eq__(cls, other): return cls is other\nclass A(metaclass=_UnionGenericAliasMeta): pass\nheld = A(), A()\nprint('end')\n",
     "frozen-by-the-program": _KNOT
     + "import timeit, gc\nclass Told:\n    def __del__(self): print('gone')\ntold = Told()\ngc.freeze()\ndef end():\n    global told\n    held, told = Knot(told), None\nend()\n",
     "weak-reference-to-a-builtin": _KNOT
@@ -106,7 +118,6 @@ _SHOWN: Mapping[str, str] = {
     "foreign-extension-without-a-spec": _KNOT
     + "import importlib.machinery, sys, types\nmade = sys.modules['made'] = types.ModuleType('made')\nmade.__file__ = '/of/others/made' + importlib.machinery.EXTENSION_SUFFIXES[0]\n",
     "process": "import multiprocessing\ndef f(): print('child')\nif __name__ == '__main__':\n    p = multiprocessing.get_context('fork').Process(target=f)\n    p.start()\n    p.join()\n    print(p.exitcode)\n",
-    "no-standard-streams": "import json, os, sys\nsys.stdout.flush()\nsys.stdin.close()\nsys.stderr = None\nsys.__stdin__ = sys.__stderr__ = None\nprint('told')\n",
     "unusual-built-in": _KNOT
     + "import importlib.machinery, types\nmade = types.ModuleType('made')\nmade.__spec__ = importlib.machinery.ModuleSpec('made', None, origin='built-in')\n",
 }
@@ -129,6 +140,12 @@ _UNSEEN: Mapping[str, str] = {
     + "import threading\nt = threading.Thread(target=print, args=('ran',))\nt.start()\n",
     "lazy-module": "import importlib.util, sys\nspec = importlib.util.find_spec('shown_late')\nspec.loader = importlib.util.LazyLoader(spec.loader)\nmodule = importlib.util.module_from_spec(spec)\nsys.modules['shown_late'] = module\nspec.loader.exec_module(module)\nprint('not loaded')\n",
     "attributes": "import json, sys, types\nclass Meta(type):\n    def __getattribute__(cls, name):\n        print('asked the class', name)\n        return type.__getattribute__(cls, name)\nclass Made(metaclass=Meta):\n    @property\n    def __class__(self): print('asked the object')\nclass Module(types.ModuleType):\n    def __getattribute__(self, name):\n        print('asked the module', name)\n        return types.ModuleType.__getattribute__(self, name)\nmade = Made()\nsys.modules['odd'], sys.modules['odder'] = Module('odd'), made\nprint('made')\n",
+    "no-standard-streams": "import json, os, sys\nsys.stdout.flush()\nsys.stdin.close()\nsys.stderr = None\nsys.__stdin__ = sys.__stderr__ = None\nprint('told')\n",
+    "closed-files": _KNOT
+    + "with open('probe.py') as text, open('probe.py', 'rb') as data, open('new', 'wb', 0) as raw, open('new', 'r+b') as both: pass\nheld = Knot(text, data)\n",
+    "finder": "import bisect, sys\nclass Told:\n    @staticmethod\n    def find_spec(name, *_): print('asked for', name)\nsys.meta_path.insert(0, Told)\nprint('end')\n",
+    "modules-that-are-watched": "import bisect, sys\nclass Told(type(sys)):\n    def __getattribute__(self, name):\n        print('asked for', name)\n        return object.__getattribute__(self, name)\nfor name in ('_io', '_weakref', '_warnings', '_imp', '_thread'): sys.modules[name].__class__ = Told\nprint('end')\n",
+    "sys-that-is-watched": "import bisect, sys\nsys.gettrace = sys.getprofile = sys.getallocatedblocks = lambda told=print: told('asked')\nprint('end')\n",
     "imports-watched": _KNOT
     + "import builtins\ndef told(name, *_, original=builtins.__import__):\n    print('import', name)\n    return original(name, *_)\nbuiltins.__import__ = told\nprint('end')\n",
     "builtins-watched": _KNOT
@@ -167,7 +184,7 @@ UNJUDGED = frozenset(
 
 #: Prints, as the last of all, whether the exit would be cut short.
 VERDICT = """\
-import atexit
+import atexit, keyword
 
 @atexit.register
 def _verdict(library={library!r}):
@@ -178,11 +195,12 @@ def _verdict(library={library!r}):
         if type(each).__name__ == "LibraryImporter" and not each.prefix
     ][0]
     names = {{"__name__": "zipstrap_exit"}}
+    names["__builtins__"] = type(importer).find_spec.__globals__["GIVEN"]
     exec(importer.get_code("zipstrap_exit"), names)
     cut = names["nobody_notices"](gc, True, library + "/", library + "/lib-dynload/")
     os.write(1, ("cut short: %s\\n" % cut).encode())
 
-del atexit
+del atexit, keyword
 """
 
 #: Is ended by a signal if what the exit leaves out is not left out: C code that nothing knows of.
