@@ -12,6 +12,22 @@ are plain strings, and nothing is imported. What this needs of other modules, bu
 has put aside early (`zipstrap_importer_rest.py`).
 """
 
+try:
+    bootstrap
+except NameError:  # somebody imports this, like any module that there is
+    import _frozen_importlib as bootstrap
+    import _warnings
+    import sys
+    from _frozen_importlib import ModuleSpec
+    from _imp import extension_suffixes
+    from _io import BufferedRandom, BufferedReader, BufferedWriter, FileIO, TextIOWrapper
+    from _thread import RLock
+    from _thread import _count as count_threads
+    from _weakref import CallableProxyType, ProxyType, ReferenceType
+    from sys import getallocatedblocks, stdlib_module_names
+
+    SUFFIXES = tuple(extension_suffixes())
+
 #: callbacks that tidy a table of the library's up: the file below its folder and the function, and the
 #: table's type, if it is the object that the function has a weak reference to
 TIDYING = {

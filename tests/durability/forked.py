@@ -40,6 +40,12 @@ class Inline:
     def shutdown(self, **options):
         pass
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
 for package in sys.argv[2:]:
     module = importlib.import_module(package)
     for found in pkgutil.walk_packages(module.__path__, package + "."):
