@@ -24,8 +24,9 @@ except NameError:  # somebody imports this, like any module that there is
     from _thread import RLock
     from _thread import _count as count_threads
     from _weakref import CallableProxyType, ProxyType, ReferenceType
-    from sys import getallocatedblocks, stdlib_module_names
+    from sys import getallocatedblocks
 
+    stdlib_module_names = getattr(sys, "stdlib_module_names", ())  # 3.10+, as what runs this
     SUFFIXES = tuple(extension_suffixes())
 
 #: callbacks that tidy a table of the library's up: the file below its folder and the function, and the
