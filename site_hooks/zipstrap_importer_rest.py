@@ -591,7 +591,10 @@ def at_exit():
     atexit.register(leave)
 
 
-at_exit()
+try:
+    at_exit()
+except Exception:  # a program has taken away what this needs: no import fails because of an exit
+    pass
 if not BOOT or "watch" not in globals():
     # site has run: what it did not ask for (_bootlocale) is as quickly read from its own place
     LibraryImporter.get_code = Rest.get_code

@@ -112,7 +112,6 @@ _SHOWN: Mapping[str, str] = {
     + "import os, sqlite3, subprocess, sys\nif sys.argv[1:]:\n    opened = sqlite3.connect('base')\n    opened.execute('pragma journal_mode=wal')\n    opened.execute('create table t (a)')\n    held = Knot(opened)\n    del opened\nelse:\n    subprocess.run([sys.executable, 'probe.py', 'child'], check=True)\n    print(sorted(os.listdir()))\n",
     "thread": _KNOT
     + "import threading\nstop = threading.Event()\nthreading.Thread(target=stop.wait, daemon=True).start()\n",
-    "tracer": _KNOT + "import sys\nsys.settrace(lambda *_: None)\n",
     "foreign-extension": _KNOT
     + "import importlib.machinery, types\nmade = types.ModuleType('made')\nmade.__spec__ = importlib.machinery.ModuleSpec('made', None, origin='/of/others/made' + importlib.machinery.EXTENSION_SUFFIXES[0])\n",
     "foreign-extension-without-a-spec": _KNOT
@@ -174,7 +173,6 @@ UNSEEN = (
 UNJUDGED = frozenset(
     {
         "exit-shows-audited",
-        "exit-shows-tracer",
         "exit-unseen-builtins-watched",
         "exit-unseen-builtins-cleared",
         "exit-unseen-run-early",

@@ -33,6 +33,10 @@ _NOISE = (
 _NOT_IMPORTED = frozenset({"__main__", "antigravity", "this"})
 
 
+#: a tool that watches, where there can be one
+_MONITORED = "import sys\nif hasattr(sys, 'monitoring'): sys.monitoring.use_tool_id(5, 'told')\n"
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two trees of one interpreter, in folders whose names are equally long."""
@@ -181,6 +185,11 @@ def test_what_an_exit_leaves_out(pair: Pair) -> None:
         (cut, "", ()),
         (cut, "import timeit, gc\n", ()),  # the library asks first
         (-6, "import gc\n", ()),
+        (-6, "import sys\nsys.settrace(lambda *_: None)\n", ()),
+        (-6, "import sys\nsys.setprofile(lambda *_: None)\n", ()),
+        (-6 if pair.fast.target.version >= (3, 12) else cut, _MONITORED, ()),
+        # what the look needs is not there: the import goes on, and the exit is CPython's own
+        (-6, "import sys\ndel sys.getallocatedblocks\n", ()),
         (-6, "", ("-X", "dev")),
         (-6, "", ("-v",)),
         (-6, "", ("-W", "default")),
