@@ -25,10 +25,25 @@ except NameError:  # somebody imports this, like any module that there is
     from _thread import RLock
     from _thread import _count as count_threads
     from _weakref import CallableProxyType, ProxyType, ReferenceType
+    from posix import fstat, listdir
     from sys import getallocatedblocks
 
-    stdlib_module_names = getattr(sys, "stdlib_module_names", ())  # 3.10+, as what runs this
+    stdlib_module_names = getattr(sys, "stdlib_module_names", ())
     SUFFIXES = tuple(extension_suffixes())
+
+#: up to 3.9 sys does not tell; of the library's modules in C these may be built in (3.8.18 and 3.9.18)
+NAMES = stdlib_module_names or frozenset(
+    """
+    _abc _ast _asyncio _bisect _blake2 _bz2 _codecs _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp
+    _codecs_kr _codecs_tw _collections _contextvars _crypt _csv _ctypes _curses _curses_panel _datetime
+    _dbm _decimal _elementtree _functools _gdbm _hashlib _heapq _imp _io _json _locale _lsprof _lzma _md5
+    _multibytecodec _multiprocessing _opcode _operator _peg_parser _pickle _posixshmem _posixsubprocess
+    _queue _random _sha1 _sha256 _sha3 _sha512 _signal _socket _sqlite3 _sre _ssl _stat _statistics _string
+    _struct _symtable _thread _tracemalloc _uuid _warnings _weakref _zoneinfo array atexit audioop binascii
+    builtins cmath errno faulthandler fcntl gc grp itertools marshal math mmap nis ossaudiodev parser posix
+    pwd pyexpat readline resource select spwd sys syslog termios time unicodedata zlib
+    """.split()
+)
 
 #: callbacks that tidy a table of the library's up: the file below its folder and the function, and the
 #: table's type, if it is the object that the function has a weak reference to
@@ -44,12 +59,11 @@ TIDYING_IN_C = {"_destroy", "_localdummy_destroyed", "clear_locals"}
 SHOWN = {("sqlite3", "Connection"), ("_dbm", "dbm"), ("_gdbm", "gdbm"), ("_io", "_BytesIOBuffer")}
 #: extension modules of the library, by the start of their names, whose objects cannot be judged
 STRANGE = ("_test", "_xx", "xx", "_tkinter")
-#: whose finalizer does no more than to warn
-WARNING = ("posix", "ScandirIterator")
 #: of memory, as sys.getallocatedblocks() counts: a list of all objects is not to take more than eight MB
 MOST_BLOCKS = 1_000_000
-# of a type's flags (Include/object.h): Py_TPFLAGS_HAVE_GC, and DISALLOW_INSTANTIATION, which no class has
-COLLECTED, IN_C = 1 << 14, 1 << 7
+# of a type's flags (Include/object.h): Py_TPFLAGS_HAVE_GC and HEAPTYPE
+COLLECTED, MADE = 1 << 14, 1 << 9
+OPEN = "/proc/self/fd"
 #: the types of streams, and where each has the one below it
 UNDER = {
     TextIOWrapper: "buffer",
@@ -64,6 +78,7 @@ Module = type(bootstrap)
 Builtin = type(len)
 Function = type(lambda: None)
 Slot = type(Function.__globals__)
+Method = type(type.__call__)
 PLAIN = (str, bytes, int, float, Function, type(None))
 names_of = Module.__dict__["__dict__"].__get__
 names_of_type = type.__dict__["__dict__"].__get__
@@ -145,7 +160,7 @@ def is_known(module, dynload):
     if type(spec) is ModuleSpec:
         path = spec.origin
         if type(path) is str and path == "built-in":
-            return type(spec.name) is str and spec.name in stdlib_module_names
+            return type(spec.name) is str and spec.name in NAMES and not spec.name.startswith(STRANGE)
     if path is None:
         return True
     if type(path) is not str:
@@ -227,6 +242,33 @@ def is_closed(stream):
     return last != [] and type(last[0]) is FileIO and last[0].closed
 
 
+def is_listing(kind):
+    """Tell whether the type *kind* is the one of `os.scandir`, whose finalizer does no more than to warn."""
+    method = names_of_type(kind).get("__del__")
+    # of the method of a type in C only, and of no other type's
+    is_in_c = type(method) is Method and method.__objclass__ is kind
+    return is_in_c and (module_of_type(kind), name_of_type(kind)) == ("posix", "ScandirIterator")
+
+
+def is_database_open():
+    """Tell whether there may be an open database, up to 3.9: no list has these, nor their static types."""
+    for kind in subclasses_of(object):
+        if not flags_of(kind) & (MADE | COLLECTED) and (module_of_type(kind), name_of_type(kind)) in SHOWN:
+            # one of sqlite3 that shows has a file open, never as one of the first three; one more is the
+            # library's archive
+            if name_of_type(kind) != "Connection" or len(list(filter(is_file, listdir(OPEN)))) > 1:
+                return True
+    return False
+
+
+def is_file(descriptor):
+    """Tell whether a regular file is open as this *descriptor* (a text), above the standard streams."""
+    try:
+        return int(descriptor) > 2 and fstat(int(descriptor))[0] & 0o170000 == 0o100000
+    except OSError:  # was the list's own
+        return False
+
+
 def streams(names):
     """Return the standard streams and what is below them, by identity."""
     found = {}
@@ -278,9 +320,8 @@ def nobody_notices(collector, is_thawed, folder, dynload):
             return False
     for kind in lists[type]:
         # objects that the collector does not know are not in its list
-        if not flags_of(kind) & COLLECTED and is_shown(kind, harmless):
-            if not flags_of(kind) & IN_C or (module_of_type(kind), name_of_type(kind)) != WARNING:
-                return False
+        if not flags_of(kind) & COLLECTED and is_shown(kind, harmless) and not is_listing(kind):
+            return False
     for reference in lists[ReferenceType]:
         callback = callback_of(reference)
         if callback is not None and not is_tidying(callback, reference, folder):
@@ -288,5 +329,7 @@ def nobody_notices(collector, is_thawed, folder, dynload):
     for module in lists[Module]:
         if id(module) not in modules and not is_known(module, dynload):
             return False
+    if is_database_open():
+        return False
     # of a proxy it is the callback
     return not collector.get_referents(*lists[ProxyType], *lists[CallableProxyType])

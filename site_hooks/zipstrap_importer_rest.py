@@ -8,7 +8,7 @@ import _frozen_importlib_external as external
 import sys
 import zipimport
 from _imp import _fix_co_filename, acquire_lock, create_builtin, exec_builtin, release_lock
-from posix import O_CLOEXEC, O_RDONLY, close, dup, fstat, open, pread, stat
+from posix import O_CLOEXEC, O_RDONLY, close, dup, fstat, listdir, open, pread, stat
 
 _, ON_DISK, EXTENSION_SUFFIX, LEFT_OUT, NAMES, RECORDS, FILES, FILE_RECORDS = LATER
 # A record has 16 bytes: where the data begins, its size in the archive, its size, its kind, and three of the
@@ -552,18 +552,39 @@ def leave(exec=exec, BaseException=BaseException, ImportError=ImportError):
     space.clear()  # nothing of ours for the collector to find
 
 
+def own_atexit():
+    """Return a module atexit, which who imports it first gets; None if there is one, hidden, already.
+
+    Up to 3.9 the functions are a module's, and a second module takes the first one's place.
+    """
+
+    def hand_out(spec):
+        if getattr(spec, "name", "") != "atexit" or not waiting:
+            return create(spec)
+        if _imp.create_builtin is hand_out:
+            _imp.create_builtin = create
+        return waiting.pop()
+
+    for each in collector.get_objects() if MENDS else ():
+        if type(each) is type(sys) and each.__dict__.get("__name__") == "atexit":
+            return None
+    atexit = create_builtin(ModuleSpec("atexit", None))
+    sys.modules.pop("atexit", None)
+    if MENDS:
+        exec_builtin(atexit)
+        create, waiting = _imp.create_builtin, [atexit]
+        _imp.create_builtin = hand_out
+    return atexit
+
+
 def at_exit():
     """Let `leave` be called last of all at exit, where the boot has been set aside."""
     global GIVEN
     flags, at = sys.flags, INDEX["zipstrap_exit"]
-    # up to 3.9 a second module atexit would take the first one's place
     if "collector" not in globals() or at is None or flags.dev_mode or flags.verbose:
         return
-    atexit = sys.modules.get("atexit")
-    if atexit is None:
-        atexit = create_builtin(ModuleSpec("atexit", None))
-        sys.modules.pop("atexit", None)
-    if atexit._ncallbacks():
+    atexit = sys.modules.get("atexit") or own_atexit()
+    if atexit is None or atexit._ncallbacks():
         return
     # All that an exit needs, by name: a program may have put something else in its place by then.
     place, size = RECORDS[at : at + 4], RECORDS[at + 4 : at + 8]
@@ -573,16 +594,20 @@ def at_exit():
         "count_threads": bootstrap._thread._count,
         "RLock": bootstrap._thread.RLock,
         "SUFFIXES": tuple(extension_suffixes()),
+        "atexit": atexit,  # CPython does not keep it alive (up to 3.9)
+        "fstat": fstat,
+        "listdir": listdir,
+        "stdlib_module_names": getattr(sys, "stdlib_module_names", ()),  # 3.10+
     }
     for module, names in (
         (bootstrap, "ModuleSpec _warnings sys"),
         (bootstrap._weakref, "ReferenceType ProxyType CallableProxyType"),
         (external._io, "TextIOWrapper BufferedReader BufferedWriter BufferedRandom FileIO"),
-        (sys, "gettrace getprofile getallocatedblocks stdlib_module_names"),
+        (sys, "gettrace getprofile getallocatedblocks"),
         (
             sys.modules["builtins"],
-            "ResourceWarning all bytes dict float getattr id int issubclass len list map object set str "
-            "tuple type",
+            "OSError ResourceWarning all bytes dict filter float frozenset getattr id int issubclass len "
+            "list map object set str tuple type",
         ),
     ):
         for name in names.split():

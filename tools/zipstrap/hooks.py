@@ -59,9 +59,6 @@ SITES = ("off", "on")
 #: The first version that reads ``.start`` files (PEP 829). Up to 3.17 ``site`` runs ``.pth`` lines as well.
 START_SINCE = (3, 15)
 
-#: The first version where `atexit` has one state for the interpreter, not one for each of its modules.
-_SHORT_EXIT_SINCE = (3, 10)
-
 _BOOT = (
     ("boot_shim.py", "stands in for encodings, the first module of a start, and installs the importer"),
     ("zipstrap_importer.py", "imports the library's modules from its archive"),
@@ -182,7 +179,7 @@ def hook_files(
         files += (
             HookFile("archive", name, data, "compiles the archive in place") for name, data in _compiler()
         )
-    if importer and version >= _SHORT_EXIT_SINCE:
+    if importer:
         name = "zipstrap_exit.py"
         reason = "leaves out of an exit what nobody would notice"
         files.append(HookFile("archive", name, _resource(name), reason))
