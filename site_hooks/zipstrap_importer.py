@@ -38,6 +38,7 @@ del RECORD, BOOT_NAMES, BOOT_PLACES
 # The archive's bytecode is of one level; for another one the sources are compiled.
 COMPILES = SOURCES != "none" and sys.flags.optimize > LEVEL == 0
 CACHED = ".%s%s.pyc" % (CACHE_TAG, ".opt-%d" % sys.flags.optimize if sys.flags.optimize else "")
+NAMES_CACHED = sys.version_info < (3, 15)  # modules have __cached__
 CUSTOMIZE = ("sitecustomize", "usercustomize")
 # Before 3.10 zipimporter has no exec_module: first imports of one module by several threads fail.
 MENDS = sys.version_info < (3, 10)
@@ -120,7 +121,7 @@ class LibraryImporter(SourceFileLoader, zipimporter):
                 finder.prefix = self.prefix + last + "/"
             folder = path + "/"
             last = "__init__"
-        if sys.pycache_prefix is None:  # else the spec works it out
+        if NAMES_CACHED and sys.pycache_prefix is None:  # else the spec works it out, if somebody asks
             spec._cached = folder + "__pycache__/" + last + CACHED
         spec._set_fileattr = True
         if kind & 128:  # sees what is in the archive
@@ -260,6 +261,7 @@ def install(names):
         watch(False)
     if RUNS and not sys.abiflags and is_main_interpreter():
         set_boot_aside()
+    del globals()["set_boot_aside"], globals()["is_main_interpreter"]
     return spec.loader.get_code("encodings")
 
 
@@ -328,6 +330,7 @@ if SOURCES != "disk" or INSIDE:
     delegate("get_source")
     if SOURCES != "disk":  # then the data files are in the archive too
         delegate("get_resource_reader")
+    del delegate
 ARCHIVE_NAME = ARCHIVE[ARCHIVE.rfind("/") :]
 ENDS = ("", ".py", ".pyc") + tuple(extension_suffixes())
 ROOT = LibraryImporter("", FOLDER[:-1])

@@ -1,4 +1,5 @@
-# The part of the importer that few starts need: it joins the namespace of `zipstrap_importer.py`.
+# The part of the importer that few starts need: it joins the namespace of `zipstrap_importer.py`. What hardly
+# any program needs is in `zipstrap_importer_rare.py`.
 #
 # Loaded by the first call of `rest()` there, possibly while `encodings` is not imported yet, so what it needs
 # of the library is imported in the functions.
@@ -19,7 +20,7 @@ PACKAGE, DEFLATED, EXTENSION, NAMESPACE, UNCOMPILED = 1, 2, 4, 8, 16
 class Index(dict):
     """Where in the records each name is; None for what is not there.
 
-    Only names that somebody asks for become objects: hundreds of others would stay for life.
+    Only names that somebody asks for become objects, until the module is loaded: hundreds would stay.
     """
 
     def __init__(self, names, separator):
@@ -27,14 +28,20 @@ class Index(dict):
         self.names, self.separator = dict(zip(names[::2], names[1::2])), separator
 
     def __missing__(self, name):
+        at = self.place(name)
+        if at is not None:
+            self[name] = at
+        return at
+
+    def place(self, name):
+        """Return what the index says, without keeping it."""
         package, _, last = name.rpartition(self.separator)
         text = self.names.get(package, "")
         at = text.find("\n" + last + "\t")
         if at < 0 or "\n" in last:
             return None
         high, low = text[at + len(last) + 2 : at + len(last) + 4]
-        self[name] = at = ((ord(high) - 48) * 64 + ord(low) - 48) * 16
-        return at
+        return ((ord(high) - 48) * 64 + ord(low) - 48) * 16
 
     def inside(self, package):
         """Return the last parts of the names in a package or folder."""
@@ -45,7 +52,7 @@ INDEX, FILE_INDEX = Index(NAMES, "."), Index(FILES, "/")
 # Kinds that the other part need not know.
 ZSTANDARD, DICTIONARY = 32, 64
 PACKED = DEFLATED | ZSTANDARD | DICTIONARY
-FRAMES = ABSENT = spec_of = None
+ABSENT = None
 EXTENSIONS = DYNLOAD_PLACE[len(LIBRARY_PLACE) + 1 :]
 number = int.from_bytes
 del LATER, NAMES, FILES, _
@@ -84,7 +91,7 @@ class Rest:
             spec.submodule_search_locations.append(path)
             return spec
         if EXTENSION_SUFFIX is None:
-            return archived_spec(fullname)
+            return rest().archived_spec(fullname)
         path = TREE + DYNLOAD_PLACE + "/" + fullname + EXTENSION_SUFFIX
         spec = ModuleSpec(fullname, external.ExtensionFileLoader(fullname, path), origin=path)
         spec._set_fileattr = True
@@ -101,7 +108,9 @@ class Rest:
         else:
             name = known(importer, fullname)
             path = FOLDER + file_name(name)
-        at = INDEX[name]
+        at = INDEX.pop(name, None)  # found a moment ago, and asked for once
+        if at is None:
+            at = INDEX.place(name)
         # our own hooks come without sources
         if COMPILES and name[:9] != "zipstrap_" or RECORDS[at + 12] & UNCOMPILED:
             return compile(source_of(name), path, "exec", dont_inherit=True)
@@ -122,29 +131,6 @@ class Rest:
         return code
 
     @staticmethod
-    def get_source(importer, fullname):
-        """Return the text of a module's source; None if there are no sources."""
-        name = known(importer, fullname)
-        if SOURCES == "none" and stored(file_name(name)) is None:
-            return None
-        return external.decode_source(source_of(name))
-
-    @staticmethod
-    def get_data(importer, pathname):
-        """Return the bytes of a file by its path as if unpacked, or in the archive."""
-        data = stored(pathname)
-        return external.SourceFileLoader.get_data(importer, pathname) if data is None else data
-
-    @staticmethod
-    def get_resource_reader(importer, fullname):
-        """Return a reader of a package's files in the archive, or None for what is no package."""
-        if not importer.is_package(fullname):
-            return None
-        if not MENDS:
-            return zipimport.zipimporter.get_resource_reader(importer, fullname)
-        return Resources(FOLDER + importer.prefix + fullname.rpartition(".")[2] + "/")
-
-    @staticmethod
     def attribute(importer, name):
         """Return an attribute that a loader has not; AttributeError for nearly all."""
         if name == "_files":  # zipimporter's own methods ask for it, up to 3.12
@@ -155,34 +141,6 @@ class Rest:
         if name == "discover" and is_directory(importer.path):  # 3.15: what tracebacks suggest
             return file_hook(importer.path).discover
         raise AttributeError("%r object has no attribute %r" % (type(importer).__name__, name))
-
-    @staticmethod
-    def finder_of(path):
-        """Return the finder of a folder of the archive by its path; None for another folder."""
-        if not path.startswith(FOLDER):
-            return ROOT if is_archive(path) else None  # site of 3.8 makes sys.path absolute
-        inner = path[len(FOLDER) :].rstrip("/")
-        at = None if inner.partition("/")[0] in ON_DISK else INDEX[inner.replace("/", ".")]
-        if at is None or not RECORDS[at + 12] & (PACKAGE | NAMESPACE):
-            return None
-        finder = LibraryImporter("", FOLDER + inner)
-        finder.prefix = inner + "/"
-        return finder
-
-    @staticmethod
-    def mend_zipimporter():
-        """Let first imports from any archive by several threads work on 3.8 and 3.9."""
-        for name in ("find_spec", "create_module", "exec_module"):
-            setattr(zipimport.zipimporter, name, getattr(Mended, name))
-
-    @staticmethod
-    def guard():
-        """Take the closer look at the start; a line that was said is not said again."""
-        global GUARD
-        space = {"__name__": "zipstrap_guard"}
-        exec(ROOT.get_code("zipstrap_guard"), space)
-        if space["guard"](ROOT, GUARD, ARCHIVE):
-            GUARD = "off"
 
     @staticmethod
     def is_for_library():
@@ -204,61 +162,42 @@ class Rest:
 
         def exec_module(module):
             LibraryImporter.exec_module(loader, module)
-            if name == "pkgutil":
-                module.iter_importer_modules.register(LibraryImporter, iter_modules)
-                if EXTENSION_SUFFIX is None:  # the folder's own finder sees nothing there
-                    finder = importer_cache[FOLDERS[1]] = LibraryImporter("", FOLDERS[1])
-                    finder.prefix = EXTENSIONS + "/"
-            elif name == "linecache":
-                module.updatecache = in_place_of(module.updatecache, source_lines(module, module.updatecache))
-            else:
-                module.open = in_place_of(module.open, source_opener(module, module.open))
+            if name != "pkgutil":
+                rest().show_sources(module, name)
+                return
+            module.iter_importer_modules.register(LibraryImporter, iter_modules)
+            if EXTENSION_SUFFIX is None:  # the folder's own finder sees nothing there
+                finder = importer_cache[FOLDERS[1]] = LibraryImporter("", FOLDERS[1])
+                finder.prefix = EXTENSIONS + "/"
 
         loader.exec_module = exec_module
+
+    def __getattr__(self, name):
+        """Return what hardly any program needs: the first of it brings all."""
+        if "Rare" not in globals():
+            load("zipstrap_importer_rare", globals())
+        return getattr(Rare, name)
+
+
+def load(name, space):
+    """Run a part of the importer that is a member of the archive."""
+    code = Rest.get_code(ROOT, name)
+    _fix_co_filename(code, "<frozen importlib._bootstrap_external>")
+    exec(code, space)
+    return space
 
 
 def absent():
     """Return the names of what tells that this tree leaves a module out."""
     global ABSENT
     if ABSENT is None:
-        code = ROOT.get_code("zipstrap_absent")
-        _fix_co_filename(code, "<frozen importlib._bootstrap_external>")
-        space = {"__name__": "zipstrap_absent"}
-        exec(code, space)
-        ABSENT = space
+        ABSENT = load("zipstrap_absent", {"__name__": "zipstrap_absent"})
     return ABSENT
 
 
-def archived_spec(name):
-    """Return the spec of an extension module in the archive (a tree of two files)."""
-    global spec_of
-    if spec_of is None:
-        space = {"__name__": "importlib._zipstrap_extensions", "__builtins__": __builtins__}
-        exec(ROOT.get_code("zipstrap_extensions"), space)
-        spec_of = space["spec_of"]
-    members = [EXTENSIONS + "/" + name + suffix for suffix in extension_suffixes()]
-    member = [each for each in members if FILE_INDEX[each] is not None][0]
-    return spec_of(name, FOLDER + member, LIBRARY_ARCHIVE, member, stored)
-
-
-def is_archive(path):
-    """Tell whether *path* is another name of the archive that the interpreter found.
-
-    Up to 3.10 the first may be relative or have dots in it; `site` replaces it by a clean one, and what
-    is imported from then on has clean names.
-    """
-    global ARCHIVE, TREE, FOLDER, LIBRARY_ARCHIVE, FOLDERS
-    try:
-        if stat(path)[1:3] != stat(ARCHIVE)[1:3]:
-            return False
-    except (OSError, ValueError):
-        return False
-    if path.endswith(ARCHIVE_PLACE) and path[:1] == "/" and (ARCHIVE[:1] != "/" or "/.." in ARCHIVE):
-        ARCHIVE, TREE = path, path[: -len(ARCHIVE_PLACE)]
-        FOLDER, LIBRARY_ARCHIVE = TREE + LIBRARY_PLACE + "/", TREE + LIBRARY_ARCHIVE_PLACE
-        FOLDERS = (FOLDER[:-1], TREE + DYNLOAD_PLACE) + tuple([TREE + place for place in SITE_PLACES])
-        LibraryImporter.archive = LIBRARY_ARCHIVE
-    return True
+def iter_modules(importer, prefix=""):
+    """Yield name and kind of each module of a folder, as pkgutil does for one on disk."""
+    return rest().listed(importer, prefix)
 
 
 def is_directory(path):
@@ -291,21 +230,7 @@ def unpacked(data, records, at):
         from zlib import decompress
 
         return decompress(data, -15, number(records[at + 8 : at + 12], "little"))
-    return from_frame(data, kind & DICTIONARY)
-
-
-def from_frame(data, over_dictionary):
-    """Return the content of a Zstandard frame; the dictionary is read when the first such module is."""
-    global FRAMES
-    if sys.version_info >= (3, 14):
-        from _zstd import ZstdDecompressor, ZstdDict
-
-        if over_dictionary and FRAMES is None:
-            packed = content(FILE_RECORDS, FILE_INDEX["zipstrap.dictionary.zst"])
-            # two threads may do so at once, and come to the same
-            FRAMES = ZstdDict(ZstdDecompressor().decompress(packed))
-        data = ZstdDecompressor(FRAMES if over_dictionary else None).decompress(data)
-    return data
+    return rest().from_frame(data, kind & DICTIONARY)
 
 
 def read(offset, size):
@@ -387,134 +312,9 @@ def stored(path):
     return None if at is None else content(FILE_RECORDS, at)
 
 
-def iter_modules(importer, prefix=""):
-    """Yield name and kind of each module of a folder, as pkgutil does for one on disk."""
-    from pkgutil import iter_importer_modules
-
-    found = {}
-    if importer.prefix and is_directory(importer.path):
-        found.update(iter_importer_modules(file_hook(importer.path), prefix))
-    start = importer.prefix.replace("/", ".")
-    # with the sources on disk, the library's folder lists what is on top
-    for last in () if SOURCES == "disk" else INDEX.inside(start[:-1]):
-        kind = RECORDS[INDEX[start + last] + 12]
-        if not kind & (EXTENSION | NAMESPACE):
-            found[prefix + last] = bool(kind & PACKAGE)
-    for file in FILE_INDEX.inside(importer.prefix[:-1]) if EXTENSION_SUFFIX is None else ():
-        for suffix in extension_suffixes():
-            if file.endswith(suffix):
-                found.setdefault(prefix + file[: -len(suffix)], False)
-    # by file names: a package comes before the module of a longer name
-    return iter(sorted(found.items(), key=lambda each: each[0] if each[1] else each[0] + ".py"))
-
-
-def in_place_of(original, function):
-    """Let *function* look like the *original* that it stands for."""
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        setattr(function, name, getattr(original, name))
-    return function
-
-
-def source_lines(linecache, updatecache):
-    """Return an `updatecache` that knows the sources in the archive."""
-
-    def update(filename, module_globals=None):
-        name = filename
-        if name.startswith("<frozen ") and sys.version_info >= (3, 14):
-            name = (module_globals or {}).get("__file__") or ""
-        data = stored(name) if name.startswith(FOLDER) and name.endswith(".py") else None
-        if data is None:
-            return updatecache(filename, module_globals)
-        # not splitlines, which ends lines at form feeds too
-        lines = external.decode_source(data).split("\n")
-        lines = [line + "\n" for line in lines[:-1]] + ([lines[-1] + "\n"] if lines[-1] else [])
-        linecache.cache[filename] = len(data), None, lines, name
-        return lines
-
-    return update
-
-
-def source_opener(tokenize, open_source):
-    """Return an `open` of tokenize that knows the sources in the archive."""
-
-    def open(filename):
-        try:
-            return open_source(filename)
-        except OSError:
-            data = stored(filename)
-            if data is None:
-                raise
-        from io import BytesIO, TextIOWrapper
-
-        buffer = BytesIO(data)
-        encoding, _ = tokenize.detect_encoding(buffer.readline)
-        buffer.seek(0)
-        text = TextIOWrapper(buffer, encoding, line_buffering=True)
-        text.mode = "r"
-        return text
-
-    return open
-
-
-class Resources:
-    """The files of a package in the archive, in the way of 3.8 and 3.9."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def open_resource(self, resource):
-        """Return a binary file."""
-        from io import BytesIO
-
-        data = stored(self.folder + resource)
-        if data is None:
-            raise FileNotFoundError(2, "No such file or directory", self.folder + resource)
-        return BytesIO(data)
-
-    def resource_path(self, resource):
-        """Say that there is no path; importlib.resources makes a copy then."""
-        raise FileNotFoundError(resource)
-
-    def is_resource(self, name):
-        """Tell whether there is such a file."""
-        return stored(self.folder + name) is not None
-
-    def contents(self):
-        """Return the names of the files and folders."""
-        folder = self.folder[len(FOLDER) :]
-        folders = [
-            name[len(folder) :].partition("/")[0] for name in FILE_INDEX.names if name.startswith(folder)
-        ]
-        return list(dict.fromkeys(FILE_INDEX.inside(folder[:-1]) + folders))
-
-
-class Mended:
-    """What zipimporter of 3.8 and 3.9 lacks, and has from 3.10 on."""
-
-    def find_spec(self, fullname, target=None):
-        """Return the spec of a module or of a portion of a namespace package, or None."""
-        is_package = zipimport._get_module_info(self, fullname)
-        if is_package is not None:
-            return bootstrap.spec_from_loader(fullname, self, is_package=is_package)
-        folder = zipimport._get_module_path(self, fullname)
-        if not zipimport._is_dir(self, folder):
-            return None
-        spec = bootstrap.ModuleSpec(fullname, None, is_package=True)
-        spec.submodule_search_locations.append(self.archive + "/" + folder)
-        return spec
-
-    def create_module(self, spec):
-        """Leave it to the import system."""
-        return
-
-    def exec_module(self, module):
-        """Run a module's code in it."""
-        bootstrap._call_with_frames_removed(exec, self.get_code(module.__spec__.name), module.__dict__)
-
-
-def rest():
+def rest(rest=Rest()):
     """Return what is in this file."""
-    return Rest
+    return rest
 
 
 def reduce(self):
@@ -625,6 +425,9 @@ if not BOOT or "watch" not in globals():
     LibraryImporter.get_code = Rest.get_code
     BOOT.clear()
     DATA = None
+# What has done its work goes: containers that live on cost memory, and are visited by the collector.
+LOADING = None
+del at_exit, own_atexit
 LibraryImporter.__reduce__ = reduce
 LibraryImporter.__copy__ = LibraryImporter.__deepcopy__ = lambda self, memo=None: self
 DESCRIPTOR = above_streams(DESCRIPTOR)

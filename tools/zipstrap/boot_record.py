@@ -118,10 +118,9 @@ def record_member(
     }
     second: Any = (
         bytecode["zipstrap_importer_rest.py"][_HEAD:],
-        _on_disk(plan),
+        _lines(_on_disk(plan)),
         _extension_suffix(plan),
-        # found by a search for a whole line
-        "\n".join(("", *plan.absent, "")) if plan.absent else "",
+        _lines(plan.absent),
         *_index(modules, "."),
         *_index(files, "/"),
     )
@@ -285,6 +284,11 @@ def _settings(plan: Plan) -> tuple[object, ...]:
         options.zips == "sitecustomize",
         any(member.source_inside for member in plan.members),
     )
+
+
+def _lines(names: Sequence[str]) -> str:
+    """Return a text in which a name is found by a search for a whole line: one object, not one for each."""
+    return "\n".join(("", *names, "")) if names else ""
 
 
 def _on_disk(plan: Plan) -> tuple[str, ...]:

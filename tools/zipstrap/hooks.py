@@ -65,6 +65,11 @@ _BOOT = (
     ("zipstrap_importer_rest.py", "what few starts need of the importer"),
     ("zipstrap_importer_away.py", "takes the importer's place when a converted installation is restored"),
 )
+#: read from the archive when they are needed
+_LATER = (
+    ("zipstrap_importer_rare.py", "what hardly any program needs of the importer"),
+    ("zipstrap_exit.py", "leaves out of an exit what nobody would notice"),
+)
 _DIGESTS = ("boot_digests.py", "checks the archive's SHA-256 before anything of it runs")
 _ISOLATED = ("zipstrap_isolated.py", "keeps a start to the tree's own places")
 _GENERATION = ("boot_generation.py", "keeps a start with the generation of its executable")
@@ -180,9 +185,7 @@ def hook_files(
             HookFile("archive", name, data, "compiles the archive in place") for name, data in _compiler()
         )
     if importer:
-        name = "zipstrap_exit.py"
-        reason = "leaves out of an exit what nobody would notice"
-        files.append(HookFile("archive", name, _resource(name), reason))
+        files += (HookFile("archive", name, _resource(name), reason) for name, reason in _LATER)
     if extensions:
         name = "zipstrap_extensions.py"
         files.append(HookFile("archive", name, _resource(name), "loads extension modules from the archive"))
