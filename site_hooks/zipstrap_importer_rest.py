@@ -2,7 +2,8 @@
 # any program needs is in `zipstrap_importer_rare.py`.
 #
 # Loaded by the first call of `rest()` there, possibly while `encodings` is not imported yet, so what it needs
-# of the library is imported in the functions.
+# of the library is imported in the functions. There are comments in the place of docstrings, which would stay
+# in memory.
 
 import _frozen_importlib as bootstrap
 import _frozen_importlib_external as external
@@ -18,10 +19,9 @@ PACKAGE, DEFLATED, EXTENSION, NAMESPACE, UNCOMPILED = 1, 2, 4, 8, 16
 
 
 class Index(dict):
-    """Where in the records each name is; None for what is not there.
-
-    Only names that somebody asks for become objects, until the module is loaded: hundreds would stay.
-    """
+    # Where in the records each name is; None for what is not there.
+    #
+    # Only names that somebody asks for become objects, until the module is loaded: hundreds would stay.
 
     def __init__(self, names, separator):
         # For each package or folder a text with a line for each name: a tab, and its number in two digits.
@@ -34,7 +34,7 @@ class Index(dict):
         return at
 
     def place(self, name):
-        """Return what the index says, without keeping it."""
+        # Return what the index says, without keeping it.
         package, _, last = name.rpartition(self.separator)
         text = self.names.get(package, "")
         at = text.find("\n" + last + "\t")
@@ -44,7 +44,7 @@ class Index(dict):
         return ((ord(high) - 48) * 64 + ord(low) - 48) * 16
 
     def inside(self, package):
-        """Return the last parts of the names in a package or folder."""
+        # Return the last parts of the names in a package or folder.
         return [line.partition("\t")[0] for line in self.names.get(package, "").split("\n")[1:-1]]
 
 
@@ -59,16 +59,16 @@ del LATER, NAMES, FILES, _
 
 
 class Rest:
-    """What `rest()` returns."""
+    # What `rest()` returns.
 
     @staticmethod
     def index():
-        """Return where in RECORDS each module is."""
+        # Return where in RECORDS each module is.
         return INDEX
 
     @staticmethod
     def find_beside(importer, fullname):
-        """Return the spec of a module on disk, of a package in the archive (its tests, up to 3.11)."""
+        # Return the spec of a module on disk, of a package in the archive (its tests, up to 3.11).
         if importer.prefix:
             folder = FOLDER + importer.prefix[:-1]
             spec = file_hook(folder).find_spec(fullname) if is_directory(folder) else None
@@ -76,7 +76,7 @@ class Rest:
                 return spec
         if "\n%s\n" % fullname in LEFT_OUT:
             try:
-                error = absent()["error_of"](fullname)
+                error = error_of(fullname)
             except Exception:
                 error = None  # the import fails as ever
             if error is not None:
@@ -85,7 +85,7 @@ class Rest:
 
     @staticmethod
     def rare_spec(fullname, path, kind):
-        """Return the spec of a portion of a namespace package, or of an extension module."""
+        # Return the spec of a portion of a namespace package, or of an extension module.
         if kind & NAMESPACE:
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations.append(path)
@@ -99,7 +99,7 @@ class Rest:
 
     @staticmethod
     def get_code(importer, fullname):
-        """Return the code object of a module; ImportError if there is no such module."""
+        # Return the code object of a module; ImportError if there is no such module.
         if fullname == importer.name:
             name, path = importer.prefix.replace("/", ".") + fullname.rpartition(".")[2], importer.path
         elif importer.name:
@@ -132,7 +132,7 @@ class Rest:
 
     @staticmethod
     def attribute(importer, name):
-        """Return an attribute that a loader has not; AttributeError for nearly all."""
+        # Return an attribute that a loader has not; AttributeError for nearly all.
         if name == "_files":  # zipimporter's own methods ask for it, up to 3.12
             cache = zipimport._zip_directory_cache
             if LIBRARY_ARCHIVE not in cache:
@@ -144,7 +144,7 @@ class Rest:
 
     @staticmethod
     def is_for_library():
-        """Tell whether it is a module of the library that imports something just now."""
+        # Tell whether it is a module of the library that imports something just now.
         try:
             raise ImportError
         except ImportError as error:
@@ -158,7 +158,7 @@ class Rest:
 
     @staticmethod
     def adapt(name, loader):
-        """Let a module of the library see the archive's modules or sources, once *loader* has run it."""
+        # Let a module of the library see the archive's modules or sources, once *loader* has run it.
 
         def exec_module(module):
             LibraryImporter.exec_module(loader, module)
@@ -173,35 +173,41 @@ class Rest:
         loader.exec_module = exec_module
 
     def __getattr__(self, name):
-        """Return what hardly any program needs: the first of it brings all."""
+        # Return what hardly any program needs: the first of it brings all.
         if "Rare" not in globals():
             load("zipstrap_importer_rare", globals())
         return getattr(Rare, name)
 
 
 def load(name, space):
-    """Run a part of the importer that is a member of the archive."""
+    # Run a part of the importer that is a member of the archive.
     code = Rest.get_code(ROOT, name)
     _fix_co_filename(code, "<frozen importlib._bootstrap_external>")
     exec(code, space)
     return space
 
 
-def absent():
-    """Return the names of what tells that this tree leaves a module out."""
+def error_of(fullname):
+    # Return what the import of a module raises that this tree leaves out; None for others, and where somebody
+    # has it. What tells stays no longer than the search.
     global ABSENT
-    if ABSENT is None:
-        ABSENT = load("zipstrap_absent", {"__name__": "zipstrap_absent"})
-    return ABSENT
+    absent = ABSENT
+    if absent is None:
+        absent = ABSENT = load("zipstrap_absent", {"__name__": "zipstrap_absent"})
+        try:
+            return absent["error_of"](fullname)
+        finally:
+            ABSENT = None
+    return absent["error_of"](fullname)
 
 
 def iter_modules(importer, prefix=""):
-    """Yield name and kind of each module of a folder, as pkgutil does for one on disk."""
+    # Yield name and kind of each module of a folder, as pkgutil does for one on disk.
     return rest().listed(importer, prefix)
 
 
 def is_directory(path):
-    """Tell whether there is a folder at *path*."""
+    # Tell whether there is a folder at *path*.
     try:
         return stat(path)[0] & 0o170000 == 0o040000
     except (OSError, ValueError):
@@ -209,13 +215,13 @@ def is_directory(path):
 
 
 def content(records, at):
-    """Return the bytes of a member."""
+    # Return the bytes of a member.
     data = read(number(records[at : at + 4], "little"), number(records[at + 4 : at + 8], "little"))
     return unpacked(data, records, at) if records[at + 12] & PACKED else data
 
 
 def read_again(at):
-    """Return a module's .pyc from the archive by its path, if that is still the one of this start."""
+    # Return a module's .pyc from the archive by its path, if that is still the one of this start.
     reopen()
     data = content(RECORDS, at)
     if data[8:11] != RECORDS[at + 13 : at + 16]:
@@ -224,7 +230,7 @@ def read_again(at):
 
 
 def unpacked(data, records, at):
-    """Return what *data*, a compressed member, holds."""
+    # Return what *data*, a compressed member, holds.
     kind = records[at + 12]
     if kind & DEFLATED:
         from zlib import decompress
@@ -234,7 +240,7 @@ def unpacked(data, records, at):
 
 
 def read(offset, size):
-    """Return bytes of the library's archive, which stays open: whoever replaces it does not disturb us."""
+    # Return bytes of the library's archive, which stays open: whoever replaces it does not disturb us.
     try:
         if look_of(DESCRIPTOR) != LOOK:
             raise OSError
@@ -247,13 +253,13 @@ def read(offset, size):
 
 
 def look_of(descriptor):
-    """Return by what an open file is known: number, device, size and time."""
+    # Return by what an open file is known: number, device, size and time.
     status = fstat(descriptor)
     return status[1:3] + (status[6], status[8])
 
 
 def above_streams(descriptor):
-    """Return a descriptor above those of the standard streams, which a program may have closed or not."""
+    # Return a descriptor above those of the standard streams, which a program may have closed or not.
     low = []
     while descriptor < 3:
         low.append(descriptor)
@@ -264,7 +270,7 @@ def above_streams(descriptor):
 
 
 def reopen():
-    """Open the library's archive again."""
+    # Open the library's archive again.
     global DESCRIPTOR, LOOK
     acquire_lock()
     try:
@@ -280,7 +286,7 @@ def reopen():
 
 
 def known(importer, fullname):
-    """Return under which name the index has a module; ZipImportError if it has not."""
+    # Return under which name the index has a module; ZipImportError if it has not.
     name = importer.prefix.replace("/", ".") + fullname.rpartition(".")[2]
     at = INDEX[name]
     if at is None or RECORDS[at + 12] & (EXTENSION | NAMESPACE):
@@ -289,19 +295,19 @@ def known(importer, fullname):
 
 
 def file_name(name):
-    """Return where the source of a module is, below the library's folder."""
+    # Return where the source of a module is, below the library's folder.
     is_package = RECORDS[INDEX[name] + 12] & PACKAGE
     return name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
 
 
 def source_of(name):
-    """Return the bytes of a module's source, from the archive or the library's folder."""
+    # Return the bytes of a module's source, from the archive or the library's folder.
     data = stored(file_name(name))
     return external.SourceFileLoader.get_data(ROOT, FOLDER + file_name(name)) if data is None else data
 
 
 def stored(path):
-    """Return the bytes of a file of the archive, by its path or from the archive's root; None for others."""
+    # Return the bytes of a file of the archive, by its path or from the archive's root; None for others.
     if not isinstance(path, str):
         return None
     for folder in (FOLDER, LIBRARY_ARCHIVE + "/"):
@@ -313,17 +319,17 @@ def stored(path):
 
 
 def rest(rest=Rest()):
-    """Return what is in this file."""
+    # Return what is in this file.
     return rest
 
 
 def reduce(self):
-    """Let a loader be pickled as the one that the module has unpacked."""
+    # Let a loader be pickled as the one that the module has unpacked.
     return external.SourceFileLoader, (self.name, self.path)
 
 
 def leave(exec=exec, BaseException=BaseException, ImportError=ImportError):
-    """Spare the exit what nobody would notice; the last function of `atexit` to be called."""
+    # Spare the exit what nobody would notice; the last function of `atexit` to be called.
     space = {}
     try:
         # a program that asks for the collector itself gets the exit that it knows
@@ -353,10 +359,9 @@ def leave(exec=exec, BaseException=BaseException, ImportError=ImportError):
 
 
 def own_atexit():
-    """Return a module atexit, which who imports it first gets; None if there is one, hidden, already.
-
-    Up to 3.9 the functions are a module's, and a second module takes the first one's place.
-    """
+    # Return a module atexit, which who imports it first gets; None if there is one, hidden, already.
+    #
+    # Up to 3.9 the functions are a module's, and a second module takes the first one's place.
 
     def hand_out(spec):
         if getattr(spec, "name", "") != "atexit" or not waiting:
@@ -378,7 +383,7 @@ def own_atexit():
 
 
 def at_exit():
-    """Let `leave` be called last of all at exit, where the boot has been set aside."""
+    # Let `leave` be called last of all at exit, where the boot has been set aside.
     global GIVEN
     flags, at = sys.flags, INDEX["zipstrap_exit"]
     if "collector" not in globals() or at is None or flags.dev_mode or flags.verbose:
