@@ -154,7 +154,8 @@ class Rest:
         if frame is None or frame.f_globals.get("__name__") == "__main__":
             return False
         path = frame.f_code.co_filename
-        return path.startswith(FOLDER) and not path.startswith(FOLDERS[2:])
+        # what is installed below it is no part of it, and its tests are programs
+        return path.startswith(FOLDER) and not path.startswith((*FOLDERS[2:], FOLDER + "test/"))
 
     @staticmethod
     def adapt(name, loader):
