@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import zipstrap
+from zipstrap.cli import make_parser
 
 #: What the command can do; a new verb belongs here.
 VERBS = (
@@ -28,6 +30,7 @@ VERBS = (
     "install",
     "list",
     "pack",
+    "plugins",
     "report",
     "restore",
     "rollback",
@@ -51,6 +54,21 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def helps(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """Return what is printed to help with each verb."""
+    [verbs] = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return {name: verb.format_help() for name, verb in verbs.choices.items()}
+
+
+def test_a_verb_has_alone_what_it_has_among_all() -> None:
+    among_all = helps(make_parser())
+    assert {*among_all} == {*VERBS}
+    for verb, text in among_all.items():
+        alone = helps(make_parser(verb))
+        assert alone[verb] == text
+        assert alone.keys() < among_all.keys()
 
 
 def test_version_is_said_on_stdout(tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:  # imported where they are used: --version and --help stay qui
     from zipstrap.interpreter import Facts
     from zipstrap.start_hooks import Start
 
-__all__ = ["add_verbs"]
+__all__ = ["VERBS", "add_verbs"]
+
+#: what add_verbs adds
+VERBS = ("bundle", "activate", "deactivate")
 
 _TARGET = "a tree, a virtual environment, or an interpreter by path or version"
 

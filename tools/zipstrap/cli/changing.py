@@ -18,7 +18,10 @@ if TYPE_CHECKING:  # imported where they are used: --version and --help stay qui
     from zipstrap.convert import Converted, InPlace, ToConvert
     from zipstrap.verify.report import Verification
 
-__all__ = ["add_verbs"]
+__all__ = ["VERBS", "add_verbs"]
+
+#: what add_verbs adds
+VERBS = ("convert", "restore")
 
 
 def add_verbs(verbs: Any) -> None:

@@ -15,7 +15,10 @@ from zipstrap.errors import UsageError
 from .arguments import add_verb, find, milliseconds, positive, processors
 from .terminal import print_json, steps
 
-__all__ = ["add_verbs"]
+__all__ = ["VERBS", "add_verbs"]
+
+#: what add_verbs adds
+VERBS = ("test", "bench")
 
 
 def add_verbs(verbs: Any) -> None:

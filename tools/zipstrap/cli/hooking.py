@@ -13,7 +13,10 @@ from .terminal import note_lines, print_changes, print_json
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
     from zipstrap.start_hooks import Hook, Start
 
-__all__ = ["add_verbs"]
+__all__ = ["VERBS", "add_verbs"]
+
+#: what add_verbs adds
+VERBS = ("hooks",)
 
 _TARGET = "a tree, a virtual environment, or an interpreter by path or version"
 

@@ -26,7 +26,10 @@ from .terminal import print_json, progress
 if TYPE_CHECKING:  # imported where they are used: --version and --help stay quick
     from zipstrap.generations.change import Changed
 
-__all__ = ["add_verbs"]
+__all__ = ["VERBS", "add_verbs"]
+
+#: what add_verbs adds
+VERBS = ("install", "list", "rollback", "gc", "uninstall")
 
 
 def add_verbs(verbs: Any) -> None:

@@ -16,7 +16,10 @@ from .terminal import print_json, steps
 if TYPE_CHECKING:  # imported where it is used: --version and --help stay quick
     from zipstrap.verify.report import Verification
 
-__all__ = ["add_verbs"]
+__all__ = ["VERBS", "add_verbs"]
+
+#: what add_verbs adds
+VERBS = ("verify", "inspect", "report", "audit", "facts")
 
 
 def add_verbs(verbs: Any) -> None:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:  # imported where they are used: --version and --help stay qui
     from zipstrap.size_account import SizeAccount
     from zipstrap.verify.report import Verification
 
-__all__ = ["add_verbs", "broken_lines", "imports_to_json", "show_failure", "show_plan"]
+__all__ = ["VERBS", "add_verbs", "broken_lines", "imports_to_json", "show_failure", "show_plan"]
+
+#: what add_verbs adds
+VERBS = ("build", "pack")
 
 #: from which size on a component that few need is worth a line, in bytes
 _LARGE = 20_000_000

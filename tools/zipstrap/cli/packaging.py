@@ -28,7 +28,10 @@ if TYPE_CHECKING:  # imported where they are used: --version and --help stay qui
     from zipstrap.build import Settings
     from zipstrap.destdir import StagedFiles
 
-__all__ = ["add_verbs"]
+__all__ = ["VERBS", "add_verbs"]
+
+#: what add_verbs adds
+VERBS = ("stage", "compile")
 
 
 def add_verbs(verbs: Any) -> None:

@@ -9,7 +9,10 @@ from typing import Any
 from .arguments import PYTHON_HELP, add_verb, find
 from .terminal import print_json
 
-__all__ = ["add_verbs"]
+__all__ = ["VERBS", "add_verbs"]
+
+#: what add_verbs adds
+VERBS = ("plugins",)
 
 
 def add_verbs(verbs: Any) -> None:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:  # imported where they are used: --version and --help stay qui
     from zipstrap.trace import Trace
     from zipstrap.tracing import Traced
 
-__all__ = ["add_verbs"]
+__all__ = ["VERBS", "add_verbs"]
+
+#: what add_verbs adds
+VERBS = ("trace",)
 
 
 def add_verbs(verbs: Any) -> None:
