@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,6 +139,8 @@ class WrittenTree:
     contents: Contents
     #: the hashes of what was written, by path
     written: Mapping[str, Written]
+    #: the manifest as it was written
+    manifest_data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,9 +474,8 @@ def build(
     prepared = prepare(facts, settings, environ=environ)
     with new_folder(destination, replace=is_tree if settings.force else None) as folder:
         made = write_tree(prepared, folder, settings, environ=environ, mtime=mtime, on_progress=on_progress)
-        _check_size(
-            prepared, settings, destination, size_of_tree(folder), made.manifest.members, made.manifest.files
-        )
+        size_of = functools.partial(size_of_tree, folder)
+        _check_size(prepared, settings, destination, size_of, made.manifest.members, made.manifest.files)
         verification = verify_written(made, folder, destination, settings)
     contents = made.contents
     return Built(
@@ -513,10 +515,11 @@ def write_tree(
         (*prepared.notes, *_not_compiled_notes(contents)),
     )
     path = folder / MANIFEST_NAME
+    data = manifest_to_json(manifest).encode()
     with writing(path):
-        path.write_text(manifest_to_json(manifest), encoding="utf-8")
+        path.write_bytes(data)
         path.chmod(0o644)
-    return WrittenTree(manifest, contents, staged.written)
+    return WrittenTree(manifest, contents, staged.written, data)
 
 
 def verify_written(
@@ -528,7 +531,13 @@ def verify_written(
     """
     if not settings.verify or settings.layout == "directory":
         return None
-    verification = verify_tree(folder, jobs=settings.jobs, shown_as=destination, written=made.written)
+    verification = verify_tree(
+        folder,
+        jobs=settings.jobs,
+        shown_as=destination,
+        written=made.written,
+        known=(made.manifest_data, made.manifest),
+    )
     if not verification.passed:
         raise BuildFailed(destination, verification)
     return verification
@@ -562,7 +571,7 @@ def pack(
     with new_file(destination, replace=_is_archive if settings.force else None) as path:
         contents = contents_of(prepared, settings, environ, on_progress)
         members, size, sha256 = write_archive_file(path, contents.members, mtime=mtime)
-        _check_size(prepared, settings, destination, size, members, ())
+        _check_size(prepared, settings, destination, lambda: size, members, ())
     return Packed(
         destination,
         facts,
@@ -585,12 +594,12 @@ def _check_size(
     prepared: Prepared,
     settings: Settings,
     destination: Path,
-    size: int,
+    size_of: Callable[[], int],
     members: Sequence[MemberRecord],
     files: Sequence[FileRecord],
 ) -> None:
     """Raise :class:`TooLarge` if what was made takes more than it may, with an account by package."""
-    if settings.max_size is None or size <= settings.max_size or prepared.inventory is None:
+    if settings.max_size is None or prepared.inventory is None or (size := size_of()) <= settings.max_size:
         return
     from .size_account import TooLarge, make_account, weigh
 

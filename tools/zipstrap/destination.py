@@ -24,7 +24,7 @@ _TOKEN = re.compile(r"\$(?:\{(?:ORIGIN|LIB|PLATFORM)\}|ORIGIN|LIB|PLATFORM)")
 
 
 @contextlib.contextmanager
-def writing(path: Path, cure: str = "free some space or choose another folder") -> Iterator[None]:
+def writing(path: str | Path, cure: str = "free some space or choose another folder") -> Iterator[None]:
     """Turn an :class:`OSError` inside into a :class:`FileError` that names the file."""
     try:
         yield

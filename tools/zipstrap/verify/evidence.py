@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zipstrap.archive import DEFLATED, Limits, read_archive
 from zipstrap.compress import LibraryReader, logical_name
+from zipstrap.contents import content_of
 from zipstrap.destination import writing
 from zipstrap.errors import FileError, InterpreterError
 from zipstrap.hooks import ForeignHook, is_written, judge_hooks, list_hooks
@@ -276,12 +277,12 @@ class _Hashes:
     def __init__(self, written: Mapping[str, Written]) -> None:
         self._written = written
 
-    def of(self, path: str, whole: Path, status: os.stat_result) -> str:
+    def of(self, path: str, whole: str, status: os.stat_result) -> str:
         known = self._written.get(path)
         # every write, and every change of mode, owner or links, sets the ctime
         if known is not None and (known.inode, known.ctime_ns) == (status.st_ino, status.st_ctime_ns):
             return known.sha256
-        return digest_of(whole)[1]
+        return digest_of(Path(whole))[1]
 
 
 def _files(
@@ -308,7 +309,7 @@ def _files(
             seen = SeenFile("folder", mode)
         elif stat.S_ISREG(status.st_mode):
             # a file of another size has changed; there is no need to hash it
-            sha256 = hashes.of(path, Path(entry.path), status) if known.get(path) == status.st_size else None
+            sha256 = hashes.of(path, entry.path, status) if known.get(path) == status.st_size else None
             seen = SeenFile("file", mode, status.st_size, sha256=sha256)
         else:
             seen = SeenFile("special", mode)
@@ -574,7 +575,7 @@ def _archive(
                                 and name[:-1] not in names
                             ):
                                 heads.append((inside + name, on_disk, data[:16]))
-                                sources.add(on_disk, (root / on_disk).read_bytes())
+                                sources.add(on_disk, content_of(f"{root}/{on_disk}"))
                             else:
                                 heads.append((inside + name, inside + name[:-1], data[:16]))
                         elif name.endswith(".py") and f"{name}c" in names:
@@ -586,9 +587,9 @@ def _archive(
             for place, source, head in () if manifest is None else _disk_heads(root, layout, files):
                 heads.append((place, source, head))
                 if source not in sources and (root / source).is_file():
-                    sources.add(source, (root / source).read_bytes())
+                    sources.add(source, content_of(f"{root}/{source}"))
         status = path.stat()
-        size, sha256 = status.st_size, hashes.of(layout.library_archive, path, status)
+        size, sha256 = status.st_size, hashes.of(layout.library_archive, str(path), status)
         source_hashes = sources.hashes or sources.hashed_by(executable, missing)
     entries = tuple(
         SeenBytecode(

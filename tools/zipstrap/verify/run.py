@@ -13,7 +13,7 @@ from zipstrap.archive import Limits
 from zipstrap.errors import UsageError
 from zipstrap.interpreter import Facts
 from zipstrap.layout import archive_name, archive_path, in_place_layout
-from zipstrap.manifest import is_tree, load_manifest, target_of
+from zipstrap.manifest import Manifest, is_tree, load_manifest, manifest_bytes, target_of
 from zipstrap.stage import Written
 
 from .boots import MODES
@@ -44,6 +44,7 @@ def verify_tree(
     limits: Limits | None = None,
     expect: str | None = None,
     start: bool = True,
+    known: tuple[bytes, Manifest] | None = None,
 ) -> Verification:
     """Verify a tree that zipstrap built, by its manifest.
 
@@ -52,7 +53,8 @@ def verify_tree(
     changed is not. Without *start* nothing is started in any case, and checks of starts are not run.
 
     *shown_as* is the name that the report uses: a build verifies its tree before it is put in place, and
-    gives the hashes of what it has just *written*. *limits* bound what its archives may expand to. Raises
+    gives the hashes of what it has just *written*, and its manifest as it is *known*: where the file has
+    these bytes, it says that. *limits* bound what its archives may expand to. Raises
     :class:`UsageError` where there is no folder, and :class:`FileError` for a manifest that is missing or
     damaged and for files that cannot be read.
     """
@@ -60,7 +62,8 @@ def verify_tree(
         raise UsageError("there is no such folder", file=tree, cure="name a tree or an interpreter")
     expected = None if expect is None else checked_digest(expect)
     # read once: what is believed is what was hashed
-    manifest = load_manifest(tree, None if expected is None else expect_manifest(tree, expected))
+    data = manifest_bytes(tree) if expected is None else expect_manifest(tree, expected)
+    manifest = known[1] if known is not None and known[0] == data else load_manifest(tree, data)
     changed: tuple[str, ...] | None = None
     digests: tuple[str, str] | None = None
     if expected is not None:
