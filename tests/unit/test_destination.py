@@ -147,7 +147,7 @@ def test_the_checks_before_a_build(tmp_path: Path) -> None:
     library = tmp_path / "lib"
     library.mkdir()
 
-    def check(path: Path, *, force: bool = False) -> None:
+    def check(path: Path, *, force: bool | None = False) -> None:
         check_destination(path, force=force, is_ours=ours, apart_from=library)
 
     check(tmp_path / "new")
@@ -158,8 +158,11 @@ def test_the_checks_before_a_build(tmp_path: Path) -> None:
             check(inside, force=True)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(FileError, match="exists already"):
+    with pytest.raises(FileError, match=r"(?s)exists already.*use --force"):
         check(empty)
+    with pytest.raises(FileError, match="exists already") as caught:
+        check(empty, force=None)  # of a verb without that option
+    assert "--force" not in str(caught.value)
     check(empty, force=True)
     our_folder(tmp_path / "ours")
     check(tmp_path / "ours", force=True)

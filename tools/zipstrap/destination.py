@@ -35,11 +35,16 @@ def writing(path: str | Path, cure: str = "free some space or choose another fol
 
 
 def check_destination(
-    destination: Path, *, force: bool, is_ours: Callable[[Path], bool], apart_from: Path | None = None
+    destination: Path,
+    *,
+    force: bool | None,
+    is_ours: Callable[[Path], bool],
+    apart_from: Path | None = None,
 ) -> None:
     """Raise unless *destination* can be made.
 
     What is there is replaced only with *force*, and only if *is_ours* knows it (or it is an empty folder).
+    None is for a verb that replaces nothing, and has no such option.
     *apart_from* is the target's library: nothing is built inside it, nor over it.
     """
     if not destination.parent.is_dir():
@@ -55,13 +60,16 @@ def check_destination(
     if not os.path.lexists(destination):
         return
     if not force:
-        raise _there_already(destination)
+        cure = "name another destination"
+        if force is not None:
+            cure += ", or use --force"
+        raise FileError("exists already", file=destination, cure=cure)
     if destination.is_symlink() or not _is_empty_folder(destination):
         _check_ours(destination, destination, is_ours)
 
 
 def _there_already(destination: Path) -> FileError:
-    return FileError("exists already", file=destination, cure="name another destination, or use --force")
+    return FileError("exists already", file=destination, cure="name another destination, or try again")
 
 
 def _check_ours(path: Path, destination: Path, is_ours: Callable[[Path], bool]) -> None:

@@ -179,7 +179,7 @@ def _run_bench(arguments: argparse.Namespace) -> int:
     measures = choose({each.value: each for each in Measure}, arguments.measures, "measure")
     peers = tuple(map(parse_peer, arguments.peer))
     for destination in arguments.output:
-        check_destination(destination, force=False, is_ours=lambda _path: False)
+        check_destination(destination, force=None, is_ours=lambda _path: False)
     tree = Path(arguments.what) if arguments.what is not None and Path(arguments.what).is_dir() else None
     notes: tuple[str, ...] = ()
     if tree is not None:

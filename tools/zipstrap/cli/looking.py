@@ -362,7 +362,7 @@ def _run_facts(arguments: argparse.Namespace) -> int:
 
     destination = arguments.output
     if destination is not None:
-        check_destination(destination, force=False, is_ours=lambda _path: False)
+        check_destination(destination, force=None, is_ours=lambda _path: False)
     text = facts_to_json(find(arguments.python, arguments).facts)
     if destination is None:
         sys.stdout.write(text)
