@@ -109,6 +109,16 @@ def test_the_text_is_canonical() -> None:
     assert manifest_to_json(backwards) == text
 
 
+@pytest.mark.parametrize("path", ["lib/plain", "lib/a}, {b", "lib/}, {"])
+def test_each_file_has_a_line(path: str) -> None:
+    files = (dataclasses.replace(FILES[0], path=path), *FILES[1:])
+    text = manifest_to_json(dataclasses.replace(manifest_of(), files=files))
+    lines = [json.loads(line.rstrip(",")) for line in text.splitlines() if line.startswith("  {")]
+    assert path in [line.get("path") for line in lines]
+    assert len(lines) == len(files) + 1
+    assert manifest_to_json(dataclasses.replace(manifest_of(), files=())).count("\n  {") == 1
+
+
 # ---- damage ----------------------------------------------------------------------------------------------
 
 
