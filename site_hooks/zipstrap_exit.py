@@ -177,6 +177,9 @@ def is_shown(kind, harmless):
             of_type = module_of_type(base), name_of_type(base)
             if "__del__" in names_of_type(base) or not is_plain(of_type) or of_type in SHOWN:
                 return True
+            # called at the end of a view (3.12+); types in C have it too
+            if type(names_of_type(base).get("__release_buffer__", None)) not in (Method, type(None)):
+                return True
             harmless.add(base)
     return False
 

@@ -47,6 +47,7 @@ file_hook = sys.path_hooks[-1]
 INDEX = RECORDS = None
 looked_at = 0
 asks_collector = None
+makes_atexit = False
 
 
 def rest():
@@ -165,12 +166,15 @@ def path_hook(path):
             return finder
         # A script that lies in the library is no reason to read the index: its sources are there.
         inside = path.startswith(FOLDER) and (INDEX is not None or SOURCES != "disk")
-        if inside or path.endswith(ARCHIVE_NAME):
-            finder = rest().finder_of(path)
-            if finder is not None:
-                return finder
-        elif MENDS and may_be_archive(path):
-            rest().mend_zipimporter()  # the next hook
+        try:
+            if inside or path.endswith(ARCHIVE_NAME):
+                finder = rest().finder_of(path)
+                if finder is not None:
+                    return finder
+            elif MENDS and may_be_archive(path):
+                rest().mend_zipimporter()  # the next hook
+        except (ImportError, OSError):
+            pass  # our archive is out of reach; what others have may not be
     raise ImportError("not of the library's archive", path=path)
 
 
@@ -279,8 +283,11 @@ def set_boot_aside():
     # through it in vain, above all at exit: a tenth of an empty start. It does so again, and gc's functions
     # tell of it, as soon as anybody imports gc.
     def create_builtin(spec):
-        global asks_collector
-        if getattr(spec, "name", "") == "gc":
+        global asks_collector, makes_atexit
+        name = getattr(spec, "name", "")
+        if name == "atexit":
+            makes_atexit = True
+        elif name == "gc" and asks_collector is None:
             if _imp.create_builtin is create_builtin:
                 _imp.create_builtin = create
             collector.unfreeze()

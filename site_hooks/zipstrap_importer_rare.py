@@ -233,12 +233,13 @@ class Rare:
         start = importer.prefix.replace("/", ".")
         # with the sources on disk, the library's folder lists what is on top
         for last in () if SOURCES == "disk" else INDEX.inside(start[:-1]):
-            kind = RECORDS[INDEX[start + last] + 12]
-            if not kind & (EXTENSION | NAMESPACE):
+            kind = RECORDS[INDEX.place(start + last) + 12]
+            if not kind & (EXTENSION | NAMESPACE) and last[:9] != "zipstrap_":
                 found[prefix + last] = bool(kind & PACKAGE)
         for file in FILE_INDEX.inside(importer.prefix[:-1]) if EXTENSION_SUFFIX is None else ():
             for suffix in extension_suffixes():
                 if file.endswith(suffix):
                     found.setdefault(prefix + file[: -len(suffix)], False)
+                    break
         # by file names: a package comes before the module of a longer name
         return iter(sorted(found.items(), key=lambda each: each[0] if each[1] else each[0] + ".py"))

@@ -170,13 +170,19 @@ class Rest:
             if EXTENSION_SUFFIX is None:  # the folder's own finder sees nothing there
                 finder = importer_cache[FOLDERS[1]] = LibraryImporter("", FOLDERS[1])
                 finder.prefix = EXTENSIONS + "/"
+                finder.find_spec = ROOT.find_spec  # which knows them by their names
 
         loader.exec_module = exec_module
 
     def __getattr__(self, name):
         # Return what hardly any program needs: the first of it brings all.
         if "Rare" not in globals():
-            load("zipstrap_importer_rare", globals())
+            acquire_lock()
+            try:
+                if "Rare" not in globals():
+                    load("zipstrap_importer_rare", globals())
+            finally:
+                release_lock()
         return getattr(Rare, name)
 
 
@@ -360,7 +366,7 @@ def leave(exec=exec, BaseException=BaseException, ImportError=ImportError):
 
 
 def own_atexit():
-    # Return a module atexit, which who imports it first gets; None if there is one, hidden, already.
+    # Return a module atexit, which who imports it first gets; None if there has been one, hidden now.
     #
     # Up to 3.9 the functions are a module's, and a second module takes the first one's place.
 
@@ -371,9 +377,8 @@ def own_atexit():
             _imp.create_builtin = create
         return waiting.pop()
 
-    for each in collector.get_objects() if MENDS else ():
-        if type(each) is type(sys) and each.__dict__.get("__name__") == "atexit":
-            return None
+    if MENDS and makes_atexit:
+        return None
     atexit = create_builtin(ModuleSpec("atexit", None))
     sys.modules.pop("atexit", None)
     if MENDS:
@@ -387,7 +392,7 @@ def at_exit():
     # Let `leave` be called last of all at exit, where the boot has been set aside.
     global GIVEN
     flags, at = sys.flags, INDEX["zipstrap_exit"]
-    if "collector" not in globals() or at is None or flags.dev_mode or flags.verbose:
+    if "collector" not in globals() or at is None or flags.dev_mode or flags.verbose or asks_collector:
         return
     atexit = sys.modules.get("atexit") or own_atexit()
     if atexit is None or atexit._ncallbacks():

@@ -117,6 +117,9 @@ _SHOWN: Mapping[str, str] = {
     "foreign-extension-without-a-spec": _KNOT
     + "import importlib.machinery, sys, types\nmade = sys.modules['made'] = types.ModuleType('made')\nmade.__file__ = '/of/others/made' + importlib.machinery.EXTENSION_SUFFIXES[0]\n",
     "process": "import multiprocessing\ndef f(): print('child')\nif __name__ == '__main__':\n    p = multiprocessing.get_context('fork').Process(target=f)\n    p.start()\n    p.join()\n    print(p.exitcode)\n",
+    "end-of-a-view": _KNOT
+    + "class Region:\n    def __buffer__(self, flags): return memoryview(bytearray(10))\n    def __release_buffer__(self, view): print('released')\nregion = Region()\ntry: held = Knot(memoryview(region), region)\nexcept TypeError: held = Knot(region)\n",
+    "frozen-before-the-collector-is-imported-again": "import json, gc, sys\ngc.freeze()\nfound = gc.get_freeze_count()\nfor _ in range(2):\n    del sys.modules['gc']\n    import gc\n    print(gc.get_freeze_count() > found - 9)\n",
     "strange-built-in": _KNOT
     + "import importlib.machinery, types\nmade = types.ModuleType('made')\nmade.__spec__ = importlib.machinery.ModuleSpec('_tkinter', None, origin='built-in')\n",
     "unusual-built-in": _KNOT
@@ -157,6 +160,7 @@ _UNSEEN: Mapping[str, str] = {
     + "import atexit\natexit.register(print, 'early')\natexit._run_exitfuncs()\nimport gc, weakref\nprint(gc.get_freeze_count() > 500, gc.isenabled())\nheld = Knot()\nseen = weakref.ref(held)\ndel held\ngc.collect()\nprint(seen())\n",
     "cleared": "import atexit, json\natexit._clear()\natexit.register(print, 'last')\n",
     "second-atexit": "import json, sys, atexit\natexit.register(print, 'of the first')\nfirst = sys.modules.pop('atexit')\nimport atexit\natexit.register(print, 'of the second')\nprint(first is atexit, atexit.__spec__)\n",
+    "audited-import": "import os, sys\nsys.addaudithook(lambda event, _: print(event) if event.startswith('gc.') else None)\nimport json\nprint('imported', flush=True)\nos._exit(0)\n",
     "first-atexit": "import sys, atexit\natexit.register(print, 'of the first')\nfirst = sys.modules.pop('atexit')\nimport json\n",
     "order": "import json, atexit\natexit.register(print, 'last')\nimport logging\natexit.register(print, 'first')\natexit.unregister(len)\n",
     "status": "import json, sys\nsys.exit(3)\n",
@@ -179,6 +183,7 @@ UNJUDGED = frozenset(
         "exit-shows-audited",
         "exit-unseen-run-early",
         "exit-unseen-cleared",
+        "exit-unseen-audited-import",
         "exit-unseen-second-atexit",
         "exit-unseen-first-atexit",
     }

@@ -308,6 +308,12 @@ def test_verify_tells_the_origin_of_each(two_files: Tree) -> None:
         "import pkgutil, zlib; print(*[m.name for m in pkgutil.iter_modules()]); print(zlib.__spec__.origin)"
     )
     listed, origin = two_files.run("-c", code).stdout.splitlines()
+    assert [name for name in listed.split() if "." in name or name.startswith("zipstrap_")] == []
+    code = (
+        "import pkgutil\n"
+        "print([m.name for m in pkgutil.iter_modules() if m.module_finder.find_spec(m.name) is None])"
+    )
+    assert two_files.run("-c", code).stdout == "[]\n"
     members = {member.name for member in two_files.manifest.members}
     extensions = {name.partition("/")[2] for name in members if name.endswith(".so")}
     assert {name.partition(".")[0] for name in extensions} <= set(listed.split())

@@ -298,6 +298,26 @@ def test_a_running_program_keeps_its_library(pair: Pair, change: str) -> None:
     assert output.startswith(('asyncio r"""', 'asyncio r"'))
 
 
+@pytest.mark.parametrize("name", ["own.zip", "the archive's"])
+def test_archives_of_others_are_read_where_the_library_is_gone(pair: Pair, tmp_path: Path, name: str) -> None:
+    """A program that has closed all files, and sees other folders than before, as after a chroot."""
+    tree = pair.copy("far")
+    archive = tmp_path / (name if name == "own.zip" else Path(tree.manifest.layout.archive).name)
+    with zipfile.ZipFile(archive, "w") as written:
+        written.writestr("of_others.py", "x = 1\n")
+    code = (
+        "import os, sys, encodings.cp437\n"
+        "os.closerange(3, 256)\n"
+        f"os.rename({str(tree.root)!r}, {str(tree.root) + '-away'!r})\n"
+        f"sys.path[:] = [{str(archive)!r}, {str(tmp_path)!r}]\n"
+        "import of_others\n"
+        "try:\n    import of_nobody\nexcept ModuleNotFoundError as error:\n    print(of_others.x, error)\n"
+    )
+    done = tree.run("-c", code)
+    shutil.rmtree(f"{tree.root}-away")
+    assert (done.returncode, done.stdout) == (0, "1 No module named 'of_nobody'\n"), done.stderr
+
+
 @pytest.mark.parametrize("change", ["written over", "shifted", "changed in one place"])
 def test_a_running_program_runs_nothing_of_an_archive_that_was_written_to(pair: Pair, change: str) -> None:
     tree = pair.copy("overwritten")
