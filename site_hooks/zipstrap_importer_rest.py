@@ -295,7 +295,7 @@ def reopen():
 def known(importer, fullname):
     # Return under which name the index has a module; ZipImportError if it has not.
     name = importer.prefix.replace("/", ".") + fullname.rpartition(".")[2]
-    at = INDEX[name]
+    at = INDEX.place(name)
     if at is None or RECORDS[at + 12] & (EXTENSION | NAMESPACE):
         raise zipimport.ZipImportError("can't find module %r" % (fullname,), name=fullname)
     return name
@@ -303,7 +303,7 @@ def known(importer, fullname):
 
 def file_name(name):
     # Return where the source of a module is, below the library's folder.
-    is_package = RECORDS[INDEX[name] + 12] & PACKAGE
+    is_package = RECORDS[INDEX.place(name) + 12] & PACKAGE
     return name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
 
 
@@ -321,7 +321,7 @@ def stored(path):
         if path.startswith(folder):
             path = path[len(folder) :]
             break
-    at = FILE_INDEX[path]
+    at = FILE_INDEX.place(path)
     return None if at is None else content(FILE_RECORDS, at)
 
 
@@ -394,7 +394,8 @@ def at_exit():
     flags, at = sys.flags, INDEX["zipstrap_exit"]
     if "collector" not in globals() or at is None or flags.dev_mode or flags.verbose or asks_collector:
         return
-    atexit = sys.modules.get("atexit") or own_atexit()
+    # None where a program forbids the import
+    atexit = sys.modules["atexit"] if "atexit" in sys.modules else own_atexit()
     if atexit is None or atexit._ncallbacks():
         return
     # All that an exit needs, by name: a program may have put something else in its place by then.

@@ -161,6 +161,7 @@ _UNSEEN: Mapping[str, str] = {
     "cleared": "import atexit, json\natexit._clear()\natexit.register(print, 'last')\n",
     "second-atexit": "import json, sys, atexit\natexit.register(print, 'of the first')\nfirst = sys.modules.pop('atexit')\nimport atexit\natexit.register(print, 'of the second')\nprint(first is atexit, atexit.__spec__)\n",
     "audited-import": "import os, sys\nsys.addaudithook(lambda event, _: print(event) if event.startswith('gc.') else None)\nimport json\nprint('imported', flush=True)\nos._exit(0)\n",
+    "forbidden-atexit": "import sys\nsys.modules['atexit'] = None\nimport json\ntry: import atexit\nexcept ImportError as error: print(error)\n",
     "first-atexit": "import sys, atexit\natexit.register(print, 'of the first')\nfirst = sys.modules.pop('atexit')\nimport json\n",
     "order": "import json, atexit\natexit.register(print, 'last')\nimport logging\natexit.register(print, 'first')\natexit.unregister(len)\n",
     "status": "import json, sys\nsys.exit(3)\n",
@@ -184,6 +185,7 @@ UNJUDGED = frozenset(
         "exit-unseen-run-early",
         "exit-unseen-cleared",
         "exit-unseen-audited-import",
+        "exit-unseen-forbidden-atexit",
         "exit-unseen-second-atexit",
         "exit-unseen-first-atexit",
     }

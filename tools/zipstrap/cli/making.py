@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipstrap.config import CHOICES
+from zipstrap.errors import FileError
 
 from .arguments import PYTHON_HELP, add_selection, add_tree, add_verb, settings_of, size, target_of_arguments
 from .terminal import by_reason, count, first_of, note_lines, print_json, progress
@@ -19,7 +20,6 @@ if TYPE_CHECKING:  # imported where they are used: --version and --help stay qui
     from zipstrap.build import Built, Packed, Prepared
     from zipstrap.imports import Import, OptionalImport
     from zipstrap.manifest import Manifest
-    from zipstrap.size_account import SizeAccount
     from zipstrap.verify.report import Verification
 
 __all__ = ["VERBS", "add_verbs", "broken_lines", "imports_to_json", "show_failure", "show_plan"]
@@ -79,7 +79,6 @@ def _run_build(arguments: argparse.Namespace) -> int:
         asking = pool.submit(target_of_arguments, arguments)
         settings = settings_of(arguments)
         from zipstrap.build import BuildFailed, build, prepare
-        from zipstrap.size_account import TooLarge
 
         facts = asking.result()
     destination = Path(os.path.abspath(arguments.output))  # noqa: PTH100 - links in the name are the user's
@@ -91,8 +90,8 @@ def _run_build(arguments: argparse.Namespace) -> int:
     except BuildFailed as failure:
         show_failure(failure.verification, arguments, {"tree": None, "target": facts.name})
         raise
-    except TooLarge as failure:
-        _show_account(failure.account, arguments, {"tree": None, "target": facts.name})
+    except FileError as failure:
+        _show_account(failure, arguments, {"tree": None, "target": facts.name})
         raise
     if arguments.format == "json":
         print_json(_built_to_json(built))
@@ -101,10 +100,13 @@ def _run_build(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show_account(
-    account: SizeAccount, arguments: argparse.Namespace, what: Mapping[str, str | None]
-) -> None:
+def _show_account(failure: FileError, arguments: argparse.Namespace, what: Mapping[str, str | None]) -> None:
     """Print what takes how much of a result that is too large; *what* names it in JSON."""
+    from zipstrap.size_account import TooLarge
+
+    if not isinstance(failure, TooLarge):
+        return
+    account = failure.account
     if arguments.format == "json":
         packages = [{**dataclasses.asdict(package), "size": package.size} for package in account.packages]
         print_json(
@@ -142,7 +144,6 @@ def show_failure(
 
 def _run_pack(arguments: argparse.Namespace) -> int:
     from zipstrap.build import pack, prepare
-    from zipstrap.size_account import TooLarge
 
     settings = settings_of(arguments)
     facts = target_of_arguments(arguments)
@@ -152,8 +153,8 @@ def _run_pack(arguments: argparse.Namespace) -> int:
     try:
         with progress(arguments) as show:
             packed = pack(facts, destination, settings, on_progress=show)
-    except TooLarge as failure:
-        _show_account(failure.account, arguments, {"archive": None, "target": facts.name})
+    except FileError as failure:
+        _show_account(failure, arguments, {"archive": None, "target": facts.name})
         raise
     if arguments.format == "json":
         print_json(

@@ -25,7 +25,6 @@ from typing import Any, Literal
 
 from zipstrap.worker import SCHEMA, clean_environment, last_line, worker_source
 
-from .kernel_log import STRACE_OPTIONS, parse_kernel_log
 from .verbose_log import LogLoader, parse_verbose_log
 
 __all__ = [
@@ -555,6 +554,8 @@ def _no_answer(facts: ProbeFacts | None) -> str:
 def _ask_kernel(
     start: Sequence[str], log: Path, run: Callable[[list[str]], _Run]
 ) -> tuple[tuple[str, ...] | None, str]:
+    from .kernel_log import STRACE_OPTIONS, parse_kernel_log  # its patterns cost each verification 2 ms
+
     strace = shutil.which("strace")
     if strace is None:
         return None, "not run: there is no strace"

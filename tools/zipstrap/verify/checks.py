@@ -17,7 +17,6 @@ from zipstrap.manifest import MANIFEST_NAME
 
 from .boots import MADE, Boot, BootModule, Origin, differing
 from .evidence import Evidence, Writable
-from .kernel_log import library_files
 
 __all__ = ["CheckResult", "Finding", "judge"]
 
@@ -697,6 +696,8 @@ def _kernel_saw_elsewhere(evidence: Evidence) -> Iterator[Finding]:
         if reason == "not asked for":
             raise _NotRun("asked for with --kernel")
         raise _Unseen(reason)
+    from .kernel_log import library_files
+
     archive = _real(str(evidence.root / evidence.layout.archive), evidence)
     private = evidence.linkage is not None and evidence.linkage.private_loader is not None
     seen: dict[str, list[str]] = {}
