@@ -1663,10 +1663,12 @@ for _ in range(2):
 )
 
 #: First imports of one module by several threads, in the library and in an archive of the user's.
+#: Its package asks for its part by a function: `from . import` takes the package's own lock once more, and up
+#: to 3.11 importlib's look for deadlocks may then run forever in another thread, in any layout (bpo-38091).
 STORM = """\
 import sys, threading, zipfile, traceback
 with zipfile.ZipFile("a%d.zip" % __import__("os").getpid(), "w") as z:
-    z.writestr("inzip/__init__.py", "import json, textwrap\\nfrom . import more\\nfor i in range(2000): pass\\nlast = 1\\n")
+    z.writestr("inzip/__init__.py", "import importlib, json, textwrap\\nmore = importlib.import_module('inzip.more')\\nfor i in range(2000): pass\\nlast = 1\\n")
     z.writestr("inzip/more.py", "import time\\ntime.sleep(0.002)\\nlast = 2\\n")
 sys.path.insert(0, "a%d.zip" % __import__("os").getpid())
 errors = []
