@@ -332,7 +332,8 @@ def nobody_notices(collector, is_thawed, folder, dynload):
     for module in lists[Module]:
         if id(module) not in modules and not is_known(module, dynload):
             return False
-    if is_database_open():
+    # from 3.10 on these are in the list of all that is alive
+    if not stdlib_module_names and is_database_open():
         return False
     # of a proxy it is the callback
     return not collector.get_referents(*lists[ProxyType], *lists[CallableProxyType])

@@ -118,7 +118,7 @@ def _interrupts() -> Iterator[None]:
 
 
 def make_parser(verb: str = "") -> Parser:
-    """Return the parser of the whole command line, or of what the *verb* alone needs: 15 ms less."""
+    """Return the parser of the whole command line, or, which is quicker, of what the *verb* alone needs."""
     parser = Parser(
         prog="zipstrap",
         description="Pack a CPython's standard library into pythonXY.zip, stage a tree around it, "

@@ -554,7 +554,7 @@ def _no_answer(facts: ProbeFacts | None) -> str:
 def _ask_kernel(
     start: Sequence[str], log: Path, run: Callable[[list[str]], _Run]
 ) -> tuple[tuple[str, ...] | None, str]:
-    from .kernel_log import STRACE_OPTIONS, parse_kernel_log  # its patterns cost each verification 2 ms
+    from .kernel_log import STRACE_OPTIONS, parse_kernel_log  # its patterns are for --kernel alone
 
     strace = shutil.which("strace")
     if strace is None:
