@@ -486,7 +486,40 @@ def test_pyenvs_versions_newest_first(
         find_interpreter(version, environ)
     feature = ".".join(version.rstrip("t").split(".")[:2]) + ("t" if version.endswith("t") else "")
     wanted = [str(tmp_path / "versions" / folder / "bin" / f"python{feature}") for folder in expected]
-    assert [first for _, first in discovered] == [wanted, []]
+    # the newest is asked, and is what was looked for unless it says something else
+    first = Path(wanted[0]) if wanted else Path("/opt/found/python")
+    assert probed[0] == first
+    if version.startswith("3.13") and "t" not in version:
+        assert (probed[1:], discovered) == ([Path("/opt/found/python")], [(f"cpython{version}", [])])
+    else:
+        assert [first for _, first in discovered] == [wanted, []]
+
+
+def test_what_is_not_as_its_folder_says_is_left_to_the_search(
+    probed: list[Path], discovered: list[tuple[str, list[str]]], tmp_path: Path
+) -> None:
+    lying = fake(tmp_path / "versions/3.12.1/bin/python3.12")
+    assert find_interpreter("3.12", {"PYENV_ROOT": str(tmp_path)}).facts.executable == "/opt/found/python"
+    assert (probed, discovered) == ([lying, Path("/opt/found/python")], [("cpython3.12", [str(lying)])])
+
+
+def test_pyenvs_environments_are_left_to_the_search(
+    probed: list[Path], discovered: list[tuple[str, list[str]]], tmp_path: Path
+) -> None:
+    home = fake(tmp_path / "home/python3.13").parent
+    executable = fake(tmp_path / "versions/3.13-mine/bin/python3.13")
+    (executable.parent.parent / "pyvenv.cfg").write_text(f"home = {home}\n")
+    find_interpreter("3.13", {"PYENV_ROOT": str(tmp_path)})
+    assert discovered == [("cpython3.13", [str(executable)])]
+
+
+def test_a_broken_interpreter_of_pyenv_is_left_to_the_search(
+    discovered: list[tuple[str, list[str]]], tmp_path: Path
+) -> None:
+    broken = fake(tmp_path / "versions/3.13.0/bin/python3.13", "exit 3")
+    with pytest.raises(InterpreterError, match="/opt/found/python"):
+        find_interpreter("3.13", {"PYENV_ROOT": str(tmp_path)})
+    assert discovered == [("cpython3.13", [str(broken)])]
 
 
 # ---- virtual environments --------------------------------------------------------------------------------

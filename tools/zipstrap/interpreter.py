@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -333,6 +334,23 @@ def venv_base(executable: Path) -> Path | None:
     return None
 
 
+def _of_pyenv(version: str, environ: Mapping[str, str]) -> Facts | None:
+    """Return the facts of pyenv's newest interpreter of *version* if it is one: no other need be looked for.
+
+    To load python-discovery, and to let it ask that interpreter once more, takes longer than all else.
+    """
+    for candidate in map(Path, _pyenv_candidates(version, environ)[:1]):
+        if venv_base(candidate) is None:  # pyenv-virtualenv keeps its environments there too
+            with contextlib.suppress(InterpreterError, UnsupportedError):  # which the whole search may mend
+                facts = probe(candidate)
+                number = version.rstrip("t").split(".")
+                if [str(part) for part in facts.version[: len(number)]] == number and (
+                    facts.free_threaded == version.endswith("t")
+                ):
+                    return facts
+    return None
+
+
 def _by_version(version: str, environ: Mapping[str, str]) -> Path:
     import logging
 
@@ -406,6 +424,9 @@ def find_interpreter(python: str | None, environ: Mapping[str, str] | None = Non
         number = version[1].rstrip("t").split(".")
         if len(number) > 1 and not OLDEST <= (int(number[0]), int(number[1])) <= NEWEST:
             raise InterpreterError(f"Python {version[1]} is not supported", cure=f"name a {_SUPPORTED}")
+        facts = _of_pyenv(version[1], environ)
+        if facts is not None:
+            return Found(facts)
         executable = _by_version(version[1], environ)
     elif not python:
         raise UsageError("the interpreter's name is empty", cure="name a path or a version such as 3.13")

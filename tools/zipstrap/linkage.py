@@ -85,20 +85,28 @@ class ElfFile:
 
 
 class _Source:
-    """Bounded reads from one open file."""
+    """Bounded reads from one open file, which is not read as a whole: some have a hundred megabytes."""
 
-    __slots__ = ("file", "path", "size")
+    __slots__ = ("_window", "_window_at", "file", "path", "size")
+
+    #: headers and names are small, many, and near each other, in bytes
+    _WINDOW = 8192
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
         self.file = file
         self.size = os.fstat(file.fileno()).st_size
+        self._window_at, self._window = 0, b""
 
     def at(self, offset: int, length: int) -> bytes:
         if offset < 0 or length < 0 or offset + length > self.size:
             raise self.broken(f"a header points at bytes {offset}+{length} of a file of {self.size} bytes")
-        self.file.seek(offset)
-        data = self.file.read(length)
+        start = offset - self._window_at
+        if not 0 <= start <= start + length <= len(self._window):
+            self.file.seek(offset)
+            # what is asked for next mostly follows
+            self._window_at, self._window, start = offset, self.file.read(max(length, self._WINDOW)), 0
+        data = self._window[start : start + length]
         if len(data) != length:
             raise self.broken("the file became shorter while it was read")
         return data

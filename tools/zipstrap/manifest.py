@@ -224,11 +224,21 @@ def manifest_digest(manifest: Manifest) -> str:
 def is_tree(folder: Path) -> bool:
     """Tell whether *folder* is a tree that a zipstrap of any version made: its manifest says so."""
     try:
-        values = json.loads(manifest_bytes(folder))
-    except (FileError, ValueError, RecursionError):
+        return _is_ours(manifest_bytes(folder)) and not folder.is_symlink()
+    except FileError:
+        return False
+
+
+# a tree is asked for when a build begins, and again when it is replaced: there are few at a time
+@functools.lru_cache(maxsize=2)
+def _is_ours(data: bytes) -> bool:
+    """Tell whether the manifest *data* was made by a zipstrap of any version; pure."""
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError):
         return False
     made_by = values.get("made_by") if isinstance(values, dict) else None
-    return isinstance(made_by, str) and made_by.startswith("zipstrap ") and not folder.is_symlink()
+    return isinstance(made_by, str) and made_by.startswith("zipstrap ")
 
 
 def load_manifest(folder: Path, data: bytes | None = None) -> Manifest:

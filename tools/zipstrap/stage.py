@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,7 +42,10 @@ __all__ = [
 
 _ELF_KINDS = (FileKind.EXECUTABLE, FileKind.SHARED_LIBRARY, FileKind.EXTENSION)
 _CHUNK = 1 << 18
-_LARGE_CHUNK = 1 << 22
+
+#: what a thread copies and hashes through: memory that is fresh for each file costs more than the copying
+_BUFFER = 1 << 20
+_threads = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,9 +426,7 @@ def copy_file(source: Path, path: Path) -> None:
 
 
 def _copy_by_hand(source: Path, original: FileIO, copy: FileIO) -> None:
-    # one buffer: a fresh one for each piece costs more than the copying
-    buffer = bytearray(_CHUNK)
-    view = memoryview(buffer)
+    buffer = _buffer()
     while True:
         with _reading(source):
             count = original.readinto(buffer)
@@ -432,7 +434,7 @@ def _copy_by_hand(source: Path, original: FileIO, copy: FileIO) -> None:
             break
         written = 0
         while written < count:
-            written += copy.write(view[written:count])
+            written += copy.write(buffer[written:count])
 
 
 def _copied_by_the_kernel(original: FileIO, copy: FileIO) -> bool:
@@ -486,13 +488,21 @@ def _set_run_paths(files: Iterable[Path], linkage: Linkage, folder: Path) -> Non
         set_run_path(paths, run_path)
 
 
+def _buffer() -> memoryview:
+    """Return this thread's buffer."""
+    buffer: memoryview | None = getattr(_threads, "buffer", None)
+    if buffer is None:
+        buffer = _threads.buffer = memoryview(bytearray(_BUFFER))
+    return buffer
+
+
 def digest_of(path: Path) -> tuple[int, str]:
     """Return size in bytes and SHA-256 of the file *path*."""
     with path.open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         digest = hashlib.sha256()
         # in large pieces: a thread waits for the others after each
-        buffer = memoryview(bytearray(max(1, min(size, _LARGE_CHUNK))))
+        buffer = _buffer()
         while count := stream.readinto(buffer):
             digest.update(buffer[:count])
         return size, digest.hexdigest()
