@@ -220,7 +220,8 @@ def let_go():
     # Keep of DATA what BOOT still names and what is behind it: as much memory as a start takes for nothing.
     global DATA
     if DATA is not None:
-        DATA = memoryview(bytes(DATA[min((AWAY_PLACE,) + tuple(BOOT.values())) :]))
+        # joined: for bytes() of a view the kernel would map a part of the executable that nothing else uses
+        DATA = memoryview(b"".join((DATA[min((AWAY_PLACE,) + tuple(BOOT.values())) :],)))
 
 
 def is_ours():

@@ -394,9 +394,11 @@ def at_exit():
     flags, at = sys.flags, INDEX["zipstrap_exit"]
     if "collector" not in globals() or at is None or flags.dev_mode or flags.verbose or asks_collector:
         return
+    # asked only where it need be: the kernel would map a part of the executable that nothing else uses
+    may_have_callbacks = makes_atexit or "atexit" in sys.modules
     # None where a program forbids the import
     atexit = sys.modules["atexit"] if "atexit" in sys.modules else own_atexit()
-    if atexit is None or atexit._ncallbacks():
+    if atexit is None or (may_have_callbacks and atexit._ncallbacks()):
         return
     # All that an exit needs, by name: a program may have put something else in its place by then.
     place, size = RECORDS[at : at + 4], RECORDS[at + 4 : at + 8]
