@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from zipstrap.data import boot_modules, matches
+from zipstrap.compress import logical_name
+from zipstrap.data import boot_modules, import_order, matches
 from zipstrap.interpreter import Facts, probe
 from zipstrap.linkage import resolve_linkage
 from zipstrap.plugins import vendor
@@ -519,6 +520,21 @@ def test_small_tree_has_what_was_asked_for(small: Tree, minimal: Tree) -> None:
         assert any("everything is stored" in note for note in manifest.notes)
     else:
         assert manifest.archive_size < minimal.manifest.archive_size / 2
+
+
+def test_what_is_imported_together_lies_together(tree: Tree, minimal: Tree, small: Tree) -> None:
+    for made in (tree, minimal, small):
+        order = import_order(made.manifest.target.feature_version)
+        names = [logical_name(member.name) for member in made.manifest.members if member.data_offset]
+        modules = [
+            name.removesuffix(".pyc").removesuffix("/__init__").replace("/", ".")
+            for name in names
+            if name.endswith(".pyc")
+        ]
+        ranked = [module for module in modules if module in order]
+        assert ranked == sorted(ranked, key=order.__getitem__)
+        assert modules[: len(ranked)] == ranked
+        assert len(ranked) > len(order) / 4
 
 
 def test_what_a_boot_reads_is_stored(small: Tree) -> None:

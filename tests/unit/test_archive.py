@@ -128,6 +128,22 @@ def test_order_is_that_of_the_utf8_names(file: Path) -> None:
         assert opened.names == tuple(sorted(names, key=str.encode))
 
 
+def test_ranks_come_first(file: Path) -> None:
+    ranks = {"z": 0, "a/b": 7, "a-b": 3, "B": 3, "é": None, "C": None}
+    members = [Member(name, b"", rank=rank) for name, rank in ranks.items()]
+    file.write_bytes(written(members))
+    with read_archive(file) as opened:
+        assert opened.names == ("z", "B", "a-b", "a/b", "C", "é")
+    assert written(members[::-1]) == file.read_bytes()
+
+
+def test_ranks_hide_no_conflict() -> None:
+    with pytest.raises(ArchiveError, match="a/b"):
+        written([Member("a", b"", rank=1), Member("c", b"", rank=0), Member("a/b", b"")])
+    with pytest.raises(ArchiveError, match="two members have the name 'a'"):
+        written([Member("a", b"", rank=1), Member("c", b"", rank=2), Member("a", b"", rank=3)])
+
+
 def test_zipfile_sees_plain_entries() -> None:
     with zipfile.ZipFile(io.BytesIO(sample())) as opened:
         assert opened.testzip() is None

@@ -12,6 +12,7 @@ from zipstrap.data import (
     boot_modules,
     components,
     extension_halves,
+    import_order,
     matches,
     needed_modules,
     profiles,
@@ -141,3 +142,24 @@ def test_recorded_starts_read_nothing_else(path: Path) -> None:
 def test_what_a_start_needs_is_there_in_some_version() -> None:
     for module in needed_modules():
         assert any(module in inventory_of(name).modules() for name in LIBRARIES), module
+
+
+@pytest.mark.parametrize("minor", range(OLDEST[1], NEWEST[1] + 1))
+def test_each_version_has_an_order_of_imports(minor: int) -> None:
+    order = import_order((3, minor))
+    assert list(order.values()) == list(range(len(order)))
+    # a module is read before what it imports, and public ones in the order of their names
+    assert order["json"] < order["json.decoder"] < order["json.scanner"]
+    assert order["argparse"] < order["base64"] < order["calendar"]
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_what_the_order_of_imports_names_is_there(name: str) -> None:
+    order = import_order(facts_of(name).feature_version)
+    missing = order.keys() - inventory_of(name).modules().keys()
+    # which Debian has in a package of its own
+    assert [module for module in missing if module.partition(".")[0] != "tkinter"] == []
+
+
+def test_an_unknown_version_has_the_newest_order_of_imports() -> None:
+    assert import_order((3, NEWEST[1] + 1)) == import_order(NEWEST)

@@ -116,7 +116,8 @@ class Member:
 
     With *deflate* the data is deflated, unless that would not make it smaller, or it is more than the reader
     expands (:class:`Limits`). With *packed* it was compressed before: a compression method, and what that
-    made of the data. *sha256* is the hexadecimal digest of the data where somebody has it already.
+    made of the data. *sha256* is the hexadecimal digest of the data where somebody has it already. Members
+    with a *rank* come first, in its order; the others, and those of one rank, are ordered by their names.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Member:
     deflate: bool = False
     packed: tuple[int, bytes] | None = None
     sha256: str = ""
+    rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,7 @@ def _checked(members: Iterable[Member]) -> list[tuple[bytes, Member]]:
     # code points sort as their UTF-8 bytes do
     good.sort(key=lambda member: member.name)
     problems += [problem for _, _, problem in name_conflicts([member.name for member in good])]
+    good.sort(key=lambda member: (member.rank is None, member.rank or 0))
     if problems:
         raise ArchiveError(
             problems[0],

@@ -139,7 +139,7 @@ def compress_members(
     for member in members:
         frame = frames.by_name.get(member.name)
         if frame is not None:
-            made.append(Member(member.name + FRAME_SUFFIX, frame))
+            made.append(Member(member.name + FRAME_SUFFIX, frame, rank=member.rank))
         else:
             made.append(_packed(member, bodies))
     if dictionary is not None:

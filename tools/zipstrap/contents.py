@@ -11,6 +11,7 @@ from pathlib import Path
 from .archive import Member, name_problem
 from .compile import BytecodeCache, Compiled, Source, compile_sources
 from .compress import compress_members
+from .data import import_order
 from .errors import FileError, Problem
 from .plan import Plan, PlannedFile, PlannedMember
 
@@ -244,7 +245,9 @@ def _members(
     pyc = compiled.pycs.get(item.name)
     if pyc is not None:
         name = f"{item.name.removesuffix('.py')}.pyc"
-        yield Member(name, pyc, sha256=compiled.digests.get(item.name, "")), item.compress_bytecode
+        sha256 = compiled.digests.get(item.name, "")
+        rank = import_order(plan.facts.feature_version).get(item.module or "")
+        yield Member(name, pyc, sha256=sha256, rank=rank), item.compress_bytecode
     if pyc is None or plan.options.source == "archive" or item.source_inside:
         yield Member(item.name, _data(item, reader), sha256=_digest(item, reader)), item.compress_rest
 

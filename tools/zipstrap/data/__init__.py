@@ -32,6 +32,7 @@ __all__ = [
     "foreign_names",
     "harmless_variables",
     "hot_modules",
+    "import_order",
     "launchers",
     "machine_rules",
     "matches",
@@ -283,6 +284,17 @@ def preloaded_modules(version: tuple[int, int]) -> tuple[str, ...]:
 def hot_modules() -> frozenset[str]:
     """Return the modules that many programs import, in one version or another."""
     return frozenset(_load("hot")["modules"])
+
+
+@functools.cache
+def import_order(version: tuple[int, int]) -> Mapping[str, int]:
+    """Return the modules that have a place of their own in an archive for *version*, with its number.
+
+    A version that the data does not have gets the order of the newest.
+    """
+    orders = {_feature(text): lines for text, lines in _load("import_order")["modules"].items()}
+    lines = orders.get(version) or orders[max(orders)]
+    return {name: number for number, name in enumerate(" ".join(lines).split())}
 
 
 @functools.cache
