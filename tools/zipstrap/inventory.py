@@ -107,7 +107,7 @@ def scan_library(facts: Facts) -> tuple[LibraryFile, ...]:
     name = "DLLs" if facts.os_name == "nt" else _DYNLOAD
     dynload = next((Path(entry) for entry in facts.search_path if facts.path(entry).name == name), None)
     roots = tuple(os.path.realpath(folder) for folder in (library, dynload) if folder is not None)
-    found = list(_walk(library, roots, "", ()))
+    found = list(_walk(str(library), roots, "", (roots[0],)))
     farm = next((file for file in found if file.path == "encodings"), None)
     if farm is not None:  # not followed: no start is possible without it, and the rest will be links as well
         raise InterpreterError(
@@ -116,7 +116,7 @@ def scan_library(facts: Facts) -> tuple[LibraryFile, ...]:
             cure="name the interpreter of the installation that the links lead to, or copy the library whole",
         )
     if dynload is not None and _is_folder(dynload) and not dynload.is_relative_to(library):
-        found += _walk(dynload, roots, f"{_DYNLOAD}/", ())
+        found += _walk(str(dynload), roots, f"{_DYNLOAD}/", (roots[1],))
     return tuple(sorted(found, key=lambda file: file.path))
 
 
@@ -147,12 +147,11 @@ def _no_library(facts: Facts, library: Path) -> InterpreterError:
     )
 
 
-def _walk(folder: Path, roots: tuple[str, ...], prefix: str, above: tuple[str, ...]) -> Iterable[LibraryFile]:
-    """List *folder*; *above* are the real paths of its parents, to end where links go round.
+def _walk(folder: str, roots: tuple[str, ...], prefix: str, here: tuple[str, ...]) -> Iterable[LibraryFile]:
+    """List *folder*; *here* are the real paths of its parents and itself, to end where links go round.
 
     *roots* are the real paths of the library's folders: links to other folders are not followed.
     """
-    here = (*above, os.path.realpath(folder))
     try:
         with os.scandir(folder) as listing:
             children = sorted(listing, key=lambda child: child.name)
@@ -172,11 +171,12 @@ def _walk(folder: Path, roots: tuple[str, ...], prefix: str, above: tuple[str, .
             continue
         if child.is_symlink():
             if _is_followed(child, roots, here):
-                yield from _walk(Path(child.path), roots, f"{path}/", here)
+                real = os.path.realpath(child.path)
+                yield from _walk(child.path, roots, f"{path}/", (*here, real))
             else:
                 yield _link(child, path, roots)
         elif child.is_dir():
-            yield from _walk(Path(child.path), roots, f"{path}/", here)
+            yield from _walk(child.path, roots, f"{path}/", (*here, f"{here[-1]}/{child.name}"))
         elif child.name.endswith((".pyc", ".pyo")):
             yield LibraryFile(path, child.path, 0, 0o644)  # junk: not worth asking for
         elif child.is_file(follow_symlinks=False):
