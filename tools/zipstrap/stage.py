@@ -105,17 +105,33 @@ def write_archive_file(
 
 
 class Copies:
-    """Files that are copied as they are, by threads: what the kernel and the hash do needs no Python."""
+    """Files that are copied as they are, large ones by threads: the kernel and the hash need no Python.
+
+    Small ones are copied when they are asked for: of each system call a thread comes back to Python, for
+    which it has to wait, and the others then for it.
+    """
+
+    #: in bytes
+    _WORTH_A_THREAD = 32 * 1024
 
     def __init__(self, pool: ThreadPoolExecutor, files: Iterable[PlannedFile], folder: Path) -> None:
-        self._running = {file.path: pool.submit(_copy_and_hash, file, folder / file.path) for file in files}
+        self._files = {file.path: file for file in files}
+        self._folder = folder
+        sizes = {path: _size_of(file) for path, file in self._files.items()}
+        # the largest first, so that no thread is left with it at the end
+        self._running = {
+            path: pool.submit(_copy_and_hash, self._files[path], folder / path)
+            for path in sorted(sizes, key=sizes.__getitem__, reverse=True)
+            if sizes[path] >= self._WORTH_A_THREAD
+        }
 
     def __contains__(self, path: str) -> bool:
-        return path in self._running
+        return path in self._files
 
     def result(self, path: str) -> tuple[int, str | None]:
-        """Wait for the file *path* of the tree; return its size in bytes and its SHA-256, if it is final."""
-        return self._running[path].result()
+        """Return the size in bytes of the file *path* of the tree, and its SHA-256, if it is final."""
+        running = self._running.get(path)
+        return _copy_and_hash(self._files[path], self._folder / path) if running is None else running.result()
 
 
 @contextlib.contextmanager
@@ -133,8 +149,6 @@ def copying(plan: Plan, folder: Path) -> Iterator[Copies]:
     for parent in sorted(_folders(file.path for file in files)):
         with writing(folder / parent):
             _make_folder(folder / parent)
-    # the largest first, so that no thread is left with it at the end
-    files.sort(key=_size_of, reverse=True)
     pool = ThreadPoolExecutor(2, "copy")
     try:
         yield Copies(pool, files, folder)
