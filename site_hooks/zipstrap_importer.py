@@ -19,7 +19,7 @@ from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import SourceFileLoader, _LoaderBasics
 from _imp import _fix_co_filename, extension_suffixes
 from marshal import loads
-from posix import F_OK, access, readlink, stat
+from posix import readlink, stat
 from zipimport import zipimporter
 
 (
@@ -68,6 +68,8 @@ def rest():
             globals().update(DESCRIPTOR=file, LATER=loads(memoryview(data)[16:]))
             exec(loads(LATER[0]), globals())
     except FileNotFoundError:
+        from posix import F_OK, access
+
         if access(ARCHIVE, F_OK) or not access(FOLDER + "os.py", F_OK):
             raise
         # An installation that was converted in place has been restored.
@@ -99,7 +101,7 @@ class LibraryImporter(SourceFileLoader, zipimporter):
         folder = FOLDER + self.prefix
         path = folder + last
         if name in BOOT:
-            kind = name == "encodings"  # 1, a package
+            kind = 1 if name == "encodings" else 0  # 1 is a package
         else:
             if name in CUSTOMIZE:  # the archive has none: no need for the index
                 if name == "sitecustomize" and "watch" in globals():
@@ -183,10 +185,14 @@ def find_on_disk(finder, fullname, target=None):
     if fullname in CUSTOMIZE:
         # To ask for these few is quicker than to list the folder. That its time is still the build's would
         # say nothing: a copy of the tree over itself sets the time back and leaves what was added.
+        # Not by access(), which little else uses: it would be mapped into memory for this.
         path = finder.path + "/" + fullname
         for end in ENDS:
-            if access(path + end, F_OK):
+            try:
+                stat(path + end)
                 break
+            except OSError:
+                pass
         else:
             return None
     elif finder.path == FOLDERS[0]:
@@ -208,7 +214,11 @@ def watch(at_site):
             del globals()["is_ours"]
             let_go()
             for place in SITE_PLACES if ZIPS else ():
-                if TREE + place in sys.path and access(TREE + place + "/zips/.", F_OK):
+                if TREE + place in sys.path:
+                    try:
+                        stat(TREE + place + "/zips/.")
+                    except OSError:
+                        continue
                     from zipstrap_zips import add
 
                     add(TREE + place)
