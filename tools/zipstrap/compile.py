@@ -67,8 +67,8 @@ class Source:
 class Compiled:
     """The .pyc of each source by its key, and why a source did not compile ("line 3: invalid syntax").
 
-    *from_cache* is how many of both were known before. *digests* has the SHA-256 of some of the .pyc files,
-    by the same keys: those of the cache were hashed when they were read.
+    *from_cache* is how many of both were known before. *digests* has the SHA-256 of .pyc files by the same
+    keys: the cache keeps it with each, and an archive's manifest names it.
     """
 
     pycs: Mapping[str, bytes]
@@ -406,7 +406,7 @@ def _result(executable: Path, row: object, file: IO[bytes]) -> _Result:
         case [int(offset), int(length)] if offset == file.tell() and length > _PYC_HEADER:
             pyc = file.read(length)
             if len(pyc) == length and pyc[4:8] == _UNCHECKED_HASH:
-                return _Result(pyc)
+                return _Result(pyc, sha256=hashlib.sha256(pyc).hexdigest())
     raise _wrong(executable, f"a result {row!r} that is none")
 
 
