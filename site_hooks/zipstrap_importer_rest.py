@@ -395,7 +395,8 @@ def at_exit():
     if "collector" not in globals() or at is None or flags.dev_mode or flags.verbose or asks_collector:
         return
     # asked only where it need be: the kernel would map a part of the executable that nothing else uses
-    may_have_callbacks = makes_atexit or "atexit" in sys.modules
+    is_unseen = sys.modules.get("_imp") is not _imp
+    may_have_callbacks = makes_atexit or is_unseen or "atexit" in sys.modules
     # None where a program forbids the import
     atexit = sys.modules["atexit"] if "atexit" in sys.modules else own_atexit()
     if atexit is None or (may_have_callbacks and atexit._ncallbacks()):
