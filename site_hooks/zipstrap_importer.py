@@ -292,7 +292,7 @@ def is_main_interpreter():
 def set_boot_aside():
     # What is there before the first module of the library lives as long as the process. The collector goes
     # through it in vain, above all at exit: a tenth of an empty start. It does so again, and gc's functions
-    # tell of it, as soon as anybody imports gc. That atexit was made is for the exit to know (up to 3.9).
+    # tell of it, as soon as anybody imports gc. That atexit was made is for the exit to know.
     def create_builtin(spec):
         global asks_collector, makes_atexit
         name = getattr(spec, "name", "")

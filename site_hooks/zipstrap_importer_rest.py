@@ -365,8 +365,8 @@ def leave(exec=exec, BaseException=BaseException, ImportError=ImportError):
     space.clear()  # nothing of ours for the collector to find
 
 
-def own_atexit():
-    # Return a module atexit, which who imports it first gets; None if there has been one, hidden now.
+def own_atexit(had_one):
+    # Return a module atexit, which who imports it first gets; None where it must not be a second one.
     #
     # Up to 3.9 the functions are a module's, and a second module takes the first one's place.
 
@@ -377,7 +377,7 @@ def own_atexit():
             _imp.create_builtin = create
         return waiting.pop()
 
-    if MENDS and makes_atexit:
+    if MENDS and had_one:
         return None
     atexit = create_builtin(ModuleSpec("atexit", None))
     sys.modules.pop("atexit", None)
@@ -394,12 +394,12 @@ def at_exit():
     flags, at = sys.flags, INDEX["zipstrap_exit"]
     if "collector" not in globals() or at is None or flags.dev_mode or flags.verbose or asks_collector:
         return
-    # asked only where it need be: the kernel would map a part of the executable that nothing else uses
-    is_unseen = sys.modules.get("_imp") is not _imp
-    may_have_callbacks = makes_atexit or is_unseen or "atexit" in sys.modules
+    # Has there been one, as far as can be seen: made by another _imp it would not be.
+    had_one = makes_atexit or "atexit" in sys.modules or sys.modules.get("_imp") is not _imp
     # None where a program forbids the import
-    atexit = sys.modules["atexit"] if "atexit" in sys.modules else own_atexit()
-    if atexit is None or (may_have_callbacks and atexit._ncallbacks()):
+    atexit = sys.modules["atexit"] if "atexit" in sys.modules else own_atexit(had_one)
+    # Asked only where it need be: the kernel would map a part of the executable that nothing else uses.
+    if atexit is None or (had_one and atexit._ncallbacks()):
         return
     # All that an exit needs, by name: a program may have put something else in its place by then.
     place, size = RECORDS[at : at + 4], RECORDS[at + 4 : at + 8]

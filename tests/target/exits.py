@@ -162,6 +162,7 @@ _UNSEEN: Mapping[str, str] = {
     "second-atexit": "import json, sys, atexit\natexit.register(print, 'of the first')\nfirst = sys.modules.pop('atexit')\nimport atexit\natexit.register(print, 'of the second')\nprint(first is atexit, atexit.__spec__)\n",
     "audited-import": "import os, sys\nsys.addaudithook(lambda event, _: print(event) if event.startswith('gc.') else None)\nimport json\nprint('imported', flush=True)\nos._exit(0)\n",
     "forbidden-atexit": "import sys\nsys.modules['atexit'] = None\nimport json\ntry: import atexit\nexcept ImportError as error: print(error)\n",
+    "another-imp": "import sys\nsys.modules.pop('_imp')\nimport _imp\nfrom _frozen_importlib import ModuleSpec\natexit = _imp.create_builtin(ModuleSpec('atexit', None))\n_imp.exec_builtin(atexit)\nsys.modules.pop('atexit', None)\nclass Told: pass\ndef late():\n    print('late')\n    Told.__del__ = lambda self: print('gone')\natexit.register(late)\nimport colorsys\nheld = Told()\nheld.held = held\ndel held\n",
     "first-atexit": "import sys, atexit\natexit.register(print, 'of the first')\nfirst = sys.modules.pop('atexit')\nimport json\n",
     "order": "import json, atexit\natexit.register(print, 'last')\nimport logging\natexit.register(print, 'first')\natexit.unregister(len)\n",
     "status": "import json, sys\nsys.exit(3)\n",
@@ -188,6 +189,7 @@ UNJUDGED = frozenset(
         "exit-unseen-forbidden-atexit",
         "exit-unseen-second-atexit",
         "exit-unseen-first-atexit",
+        "exit-unseen-another-imp",
     }
 )
 

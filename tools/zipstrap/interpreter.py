@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -339,16 +338,17 @@ def _of_pyenv(version: str, environ: Mapping[str, str]) -> Facts | None:
 
     To load python-discovery, and to let it ask that interpreter once more, takes longer than all else.
     """
-    for candidate in map(Path, _pyenv_candidates(version, environ)[:1]):
-        if venv_base(candidate) is None:  # pyenv-virtualenv keeps its environments there too
-            with contextlib.suppress(InterpreterError, UnsupportedError):  # which the whole search may mend
-                facts = probe(candidate)
-                number = version.rstrip("t").split(".")
-                if [str(part) for part in facts.version[: len(number)]] == number and (
-                    facts.free_threaded == version.endswith("t")
-                ):
-                    return facts
-    return None
+    found = _pyenv_candidates(version, environ)
+    # pyenv-virtualenv keeps its environments there too
+    if not found or venv_base(Path(found[0])) is not None:
+        return None
+    try:
+        facts = probe(Path(found[0]))
+    except (InterpreterError, UnsupportedError):
+        return None  # the search may find another
+    number = tuple(map(int, version.rstrip("t").split(".")))
+    is_meant = facts.version[: len(number)] == number and facts.free_threaded == version.endswith("t")
+    return facts if is_meant else None
 
 
 def _by_version(version: str, environ: Mapping[str, str]) -> Path:

@@ -170,8 +170,8 @@ def _walk(folder: str, roots: tuple[str, ...], prefix: str, here: tuple[str, ...
             yield LibraryFile(path, child.path, 0, 0o755)
             continue
         if child.is_symlink():
-            if _is_followed(child, roots, here):
-                real = os.path.realpath(child.path)
+            real = _followed(child, roots, here)
+            if real is not None:
                 yield from _walk(child.path, roots, f"{path}/", (*here, real))
             else:
                 yield _link(child, path, roots)
@@ -198,15 +198,15 @@ def _is_inside(real: str, roots: tuple[str, ...]) -> bool:
     return any(Path(real).is_relative_to(root) for root in roots)
 
 
-def _is_followed(child: os.DirEntry[str], roots: tuple[str, ...], here: tuple[str, ...]) -> bool:
-    """Tell whether the link *child* leads to a folder of the library, and not round to where it lies.
+def _followed(child: os.DirEntry[str], roots: tuple[str, ...], here: tuple[str, ...]) -> str | None:
+    """Return the folder of the library to which the link *child* leads, unless it leads round; else None.
 
     A link out of the library may lead to anything, the whole file system among it.
     """
     if not _is_folder(child):
-        return False
+        return None
     real = os.path.realpath(child.path)
-    return real not in here and _is_inside(real, roots)
+    return real if real not in here and _is_inside(real, roots) else None
 
 
 def _link(child: os.DirEntry[str], path: str, roots: tuple[str, ...]) -> LibraryFile:
